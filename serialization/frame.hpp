@@ -1,0 +1,57 @@
+// Frames: how messages become bytes on a link and back. The format is in wire_format.md.
+//
+// No I/O, no threads: bytes in, messages out. A reader or writer belongs to one thread at a time.
+#pragma once
+
+#include <cluster_channel/serialization/message.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace cluster_channel {
+
+/// The protocol version this library speaks.
+inline constexpr std::uint16_t protocol_version = 1;
+
+/// Name of the payload codec of codec.hpp in a `hello`.
+inline constexpr const char* binary_codec = "binary";
+
+/// Default limit for one frame's body in bytes, both directions.
+inline constexpr std::size_t default_frame_bytes_max = std::size_t{64} << 20;
+
+/// Appends `msg` to `out` as one frame.
+/// @returns an empty error, or `message_too_large` with `out` unchanged if the body would exceed
+///          `frame_bytes_max` (or the format's own field limits).
+caf::error write_frame(std::vector<char>& out, const message& msg, std::size_t frame_bytes_max);
+
+/// Joins bytes from a link into messages, however the bytes were split.
+///
+/// Nothing is allocated for a frame before its length was checked against the limit. After the first
+/// error the reader stays in that error: a stream that lost its framing cannot be trusted again.
+class frame_reader {
+public:
+  explicit frame_reader(std::size_t frame_bytes_max = default_frame_bytes_max);
+
+  /// Takes in `data`; it is copied only as far as a frame is incomplete or not yet read.
+  void feed(bytes_view data);
+
+  /// The next whole message. Empty if more bytes are needed or the reader is in error.
+  std::optional<message> next();
+
+  /// The error that ended this stream, or empty. Its text says what was wrong and at which byte offset.
+  const caf::error& error() const noexcept { return error_; }
+
+  /// Whether bytes of an incomplete frame are held: end of file now means a truncated frame.
+  bool mid_frame() const noexcept { return buffer_.size() != position_; }
+
+private:
+  std::size_t frame_bytes_max_;
+  std::vector<std::byte> buffer_;
+  std::size_t position_ = 0;   // first unread byte in buffer_
+  std::uint64_t consumed_ = 0; // bytes of the stream before buffer_[0]
+  caf::error error_;
+};
+
+} // namespace cluster_channel
