@@ -1,0 +1,257 @@
+#include <cluster_channel/actors/child_proxy.hpp>
+#include <cluster_channel/actors/hello.hpp>
+
+#include <caf/io/middleman.hpp>
+#include <caf/send.hpp>
+#include <caf/stateful_actor.hpp>
+
+#include <algorithm>
+#include <cstring>
+
+namespace cluster_channel {
+
+namespace {
+
+/// Bounds of what one read may bring, in bytes: CAF clears its read buffer before every read, so a large one is slow
+/// for small messages; a small one is slow for large messages.
+constexpr std::size_t read_bytes_least = 4096;
+constexpr std::size_t read_bytes_most = std::size_t{256} << 10;
+
+/// A write buffer that has grown beyond this is given back when it is empty.
+constexpr std::size_t kept_write_bytes = std::size_t{1} << 20;
+
+struct hello_overdue {};
+struct exit_overdue {};
+struct rest_overdue {};
+
+} // namespace
+
+} // namespace cluster_channel
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::hello_overdue)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::exit_overdue)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::rest_overdue)
+
+namespace cluster_channel {
+
+caf::actor spawn_child_proxy(caf::actor_system& system, const caf::actor& supervisor, const caf::actor& router,
+                             const process_started& process, std::shared_ptr<const link_settings> settings) {
+  using actor_type = caf::stateful_actor<child_proxy_state, caf::io::broker>;
+  return system.middleman().spawn_broker(
+      [](actor_type* self, const caf::actor& its_supervisor, const caf::actor& its_router,
+         const process_started& its_process, const std::shared_ptr<const link_settings>& its_settings) {
+        return self->state.start(self, its_supervisor, its_router, its_process, its_settings);
+      },
+      supervisor, router, process, std::move(settings));
+}
+
+std::string to_string(const exit_status& status) {
+  if (!status.signaled)
+    return "Node closed, code: " + std::to_string(status.value) + ", signal: null";
+  const auto* abbreviation = ::sigabbrev_np(status.value);
+  return "Node closed, code: null, signal: " +
+         (abbreviation ? "SIG" + std::string{abbreviation} : std::to_string(status.value));
+}
+
+caf::behavior child_proxy_state::start(caf::io::broker* self, const caf::actor& supervisor, const caf::actor& router,
+                                       const process_started& process, std::shared_ptr<const link_settings> settings) {
+  self_ = self;
+  supervisor_ = supervisor;
+  router_ = router;
+  process_ = process;
+  settings_ = std::move(settings);
+  reader_ = frame_reader{settings_->options.frame_bytes_max};
+  self_->link_to(supervisor_);
+  link_ = self_->add_scribe(process_.link_fd);
+  read_bytes_ = read_bytes_least;
+  self_->configure_read(link_, caf::io::receive_policy::at_most(read_bytes_));
+  write(settings_->greeting);
+  self_->flush(link_);
+  caf::delayed_anon_send(caf::actor_cast<caf::actor>(self_), settings_->options.start_timeout, hello_overdue{});
+  return greeting();
+}
+
+// -- lifecycle states ---------------------------------------------------------
+
+caf::behavior child_proxy_state::greeting() {
+  return {
+      [this](const caf::io::new_data_msg& msg) { receive(msg); },
+      [this](const caf::io::connection_closed_msg&) { lose_link(); },
+      [this](const process_exited& event) { learn_exit(event.status); },
+      [this](const shut_link&) { leave(); },
+      [this](const hello_overdue&) {
+        gone({.code = errc::launch_failed,
+              .text = "no hello from " + settings_->executable + " within " +
+                      std::to_string(settings_->options.start_timeout.count()) +
+                      " ms: is it a cluster_channel child, and does it reach child_channel::run()?"},
+             true, true);
+      },
+  };
+}
+
+caf::behavior child_proxy_state::serving() {
+  return {
+      [this](const caf::io::new_data_msg& msg) { receive(msg); },
+      [this](assign_calls& msg) { assign(msg); },
+      [this](const caf::io::connection_closed_msg&) { lose_link(); },
+      [this](const process_exited& event) { learn_exit(event.status); },
+      [this](const shut_link&) { leave(); },
+      [](const hello_overdue&) {},
+  };
+}
+
+caf::behavior child_proxy_state::link_lost() {
+  caf::delayed_anon_send(caf::actor_cast<caf::actor>(self_), settings_->options.disconnect_grace, exit_overdue{});
+  return {
+      [this](const process_exited& event) { gone(died(to_string(*(status_ = event.status)))); },
+      [this](const exit_overdue&) { gone(died("Node disconnected")); },
+      [](const assign_calls&) {}, // they fail with node_gone, as the router counts them as running here
+      [](const shut_link&) {},
+      [](const hello_overdue&) {},
+  };
+}
+
+caf::behavior child_proxy_state::exited() {
+  caf::delayed_anon_send(caf::actor_cast<caf::actor>(self_), settings_->options.disconnect_grace, rest_overdue{});
+  return {
+      [this](const caf::io::new_data_msg& msg) { receive(msg); },
+      [this](const caf::io::connection_closed_msg&) { gone(died(to_string(*status_))); },
+      [this](const rest_overdue&) { gone(died(to_string(*status_))); },
+      [](const assign_calls&) {},
+      [](const shut_link&) {},
+      [](const hello_overdue&) {},
+  };
+}
+
+caf::behavior child_proxy_state::leaving() {
+  return {
+      [this](const process_exited& event) { gone(died(to_string(*(status_ = event.status)))); },
+      [](const caf::io::new_data_msg&) {},
+      [](const caf::io::connection_closed_msg&) {},
+      [](const assign_calls&) {},
+      [](const shut_link&) {},
+      [](const hello_overdue&) {},
+  };
+}
+
+void child_proxy_state::gone(failure cause, bool permanent, bool misbehaved) {
+  if (std::exchange(gone_, true))
+    return;
+  cause.node = process_.node;
+  cause.pid = process_.pid;
+  caf::anon_send(supervisor_, node_gone{.node = process_.node,
+                                        .cause = std::move(cause),
+                                        .served = served_,
+                                        .permanent = permanent,
+                                        .misbehaved = misbehaved});
+  self_->quit();
+}
+
+// -- events -------------------------------------------------------------------
+
+void child_proxy_state::assign(assign_calls& msg) {
+  served_ = true;
+  if (auto& out = self_->wr_buf(link_); out.empty() && out.capacity() > kept_write_bytes)
+    std::vector<char>{}.swap(out);
+  calls_finished refused{process_.node, {}};
+  for (auto& call : msg.calls) {
+    const auto id = call.id;
+    if (auto err = write_frame(self_->wr_buf(link_), std::move(call), settings_->options.frame_bytes_max))
+      refused.calls.push_back({id, failure_of(err)});
+  }
+  self_->flush(link_);
+  if (!refused.calls.empty())
+    caf::anon_send(router_, std::move(refused));
+}
+
+void child_proxy_state::receive(const caf::io::new_data_msg& msg) {
+  reader_.feed(std::as_bytes(std::span{msg.buf}));
+  calls_finished answers{process_.node, {}};
+  caf::error broken;
+  while (auto next = reader_.next()) {
+    if (!greeted_ && !std::holds_alternative<hello>(*next)) {
+      broken = make_error(errc::protocol_error, "the first message was no hello");
+      break;
+    }
+    if (auto* answer = std::get_if<response>(&*next)) {
+      answers.calls.push_back({answer->id, std::move(answer->data)});
+    } else if (auto* err = std::get_if<error_message>(&*next)) {
+      err->what.node = process_.node;
+      err->what.pid = process_.pid;
+      answers.calls.push_back({err->id, std::move(err->what)});
+    } else if (const auto* call = std::get_if<request>(&*next)) {
+      write(error_message{call->id,
+                          {.code = errc::no_handler,
+                           .text = "the master has no handler for slot " + call->slot + " with param " + call->param}});
+    } else if (const auto* theirs = std::get_if<hello>(&*next)) {
+      if (greeted_) {
+        broken = make_error(errc::protocol_error, "a second hello");
+        break;
+      }
+      receive_hello(*theirs);
+    }
+  }
+  if (!answers.calls.empty())
+    caf::anon_send(router_, std::move(answers));
+  if (!broken)
+    broken = reader_.error();
+  if (broken)
+    gone({.code = errc::protocol_error, .text = "the child sent what is no valid message: " + failure_of(broken).text},
+         false, true);
+  else
+    adapt_read_size(msg.buf.size());
+}
+
+void child_proxy_state::receive_hello(const hello& theirs) {
+  if (auto err = compare_hellos(settings_->greeting, theirs)) {
+    gone(failure_of(err), true, true);
+    return;
+  }
+  greeted_ = true;
+  caf::anon_send(supervisor_, node_hello{process_.node});
+  if (!status_)
+    self_->become(serving());
+}
+
+void child_proxy_state::lose_link() {
+  self_->become(link_lost());
+}
+
+void child_proxy_state::learn_exit(const exit_status& status) {
+  status_ = status;
+  self_->become(exited());
+}
+
+void child_proxy_state::leave() {
+  self_->close(link_); // what is written goes out first; then end of file
+  self_->become(leaving());
+}
+
+// -- helpers ------------------------------------------------------------------
+
+bool child_proxy_state::write(const message& msg) {
+  return !write_frame(self_->wr_buf(link_), msg, settings_->options.frame_bytes_max);
+}
+
+failure child_proxy_state::died(const std::string& text) const {
+  failure result{.code = errc::node_died, .text = text};
+  if (status_)
+    (status_->signaled ? result.signal : result.exit_code) = status_->value;
+  if (reader_.mid_frame())
+    result.text += ", in the middle of a message";
+  if (!greeted_)
+    result.text += ", before it said hello: is " + settings_->executable + " a cluster_channel child?";
+  return result;
+}
+
+void child_proxy_state::adapt_read_size(std::size_t received) {
+  const auto before = read_bytes_;
+  if (received >= read_bytes_)
+    read_bytes_ = std::min(2 * read_bytes_, read_bytes_most);
+  else if (received < read_bytes_ / 8)
+    read_bytes_ = std::max(read_bytes_ / 2, read_bytes_least);
+  if (read_bytes_ != before)
+    self_->configure_read(link_, caf::io::receive_policy::at_most(read_bytes_));
+}
+
+} // namespace cluster_channel

@@ -1,0 +1,78 @@
+// The child-proxy actor: one per node, wraps the master's end of that child's link. Frames in, frames out.
+//
+// A CAF broker in the I/O event loop, next to the router. It merges the two ways in which a node ends, of its link and
+// of its process, into one `node_gone`. It knows no other node, decides nothing about dispatch and signals nobody.
+#pragma once
+
+#include <cluster_channel/actors/pool_messages.hpp>
+#include <cluster_channel/actors/pool_options.hpp>
+
+#include <caf/actor_system.hpp>
+#include <caf/io/broker.hpp>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace cluster_channel {
+
+/// What a proxy needs to know; shared by the proxies of one pool.
+struct link_settings {
+  pool_options options;
+  hello greeting;         ///< what the master says; its slots are checked against the child's
+  std::string executable; ///< for error texts
+};
+
+/// Starts the proxy of `process`, whose `link_fd` it owns from now on, in the I/O event loop of `system`.
+caf::actor spawn_child_proxy(caf::actor_system& system, const caf::actor& supervisor, const caf::actor& router,
+                             const process_started& process, std::shared_ptr<const link_settings> settings);
+
+/// `Node closed, code: 1, signal: null` or `Node closed, code: null, signal: SIGKILL`.
+std::string to_string(const exit_status& status);
+
+/// State and behaviours of the proxy; public for its tests only.
+class child_proxy_state {
+public:
+  static inline const char* name = "cluster_channel.child_proxy";
+
+  /// To be called once, by the actor `self` that owns this state.
+  caf::behavior start(caf::io::broker* self, const caf::actor& supervisor, const caf::actor& router,
+                      const process_started& process, std::shared_ptr<const link_settings> settings);
+
+private:
+  // -- lifecycle states: each is one behaviour --------------------------------
+  caf::behavior greeting();  // waits for the child's hello
+  caf::behavior serving();   // calls out, answers in
+  caf::behavior link_lost(); // end of file came: waits for the exit status
+  caf::behavior exited();    // the exit status came: reads what is left on the link
+  caf::behavior leaving();   // the master sent end of file: waits for the exit status
+  void gone(failure cause, bool permanent = false, bool misbehaved = false);
+
+  // -- events -----------------------------------------------------------------
+  void assign(assign_calls& msg);
+  void receive(const caf::io::new_data_msg& msg);
+  void receive_hello(const hello& theirs);
+  void lose_link();
+  void learn_exit(const exit_status& status);
+  void leave();
+
+  // -- helpers ----------------------------------------------------------------
+  bool write(const message& msg);
+  failure died(const std::string& text) const;
+  void adapt_read_size(std::size_t received);
+
+  caf::io::broker* self_ = nullptr;
+  caf::actor supervisor_;
+  caf::actor router_;
+  std::shared_ptr<const link_settings> settings_;
+  process_started process_;
+  caf::io::connection_handle link_;
+  frame_reader reader_;
+  std::size_t read_bytes_ = 0; // what one read may bring
+  bool greeted_ = false;
+  bool served_ = false;
+  bool gone_ = false;
+  std::optional<exit_status> status_;
+};
+
+} // namespace cluster_channel

@@ -1,0 +1,81 @@
+// A call on its way to whoever answers it, and the promise that it ends exactly once.
+//
+// The same value serves both directions: a bus hands it to a channel (and so to the router), a channel that received
+// a request hands it to a bus. It belongs to one holder at a time and passes between threads by message.
+#pragma once
+
+#include <cluster_channel/serialization/message.hpp>
+
+#include <caf/allowed_unsafe_message_type.hpp>
+#include <caf/timespan.hpp>
+
+#include <memory>
+#include <utility>
+#include <variant>
+
+namespace cluster_channel {
+
+/// The end of a call: the encoded response (empty for a `void` response), or why there is none.
+using answer = std::variant<bytes, failure>;
+
+/// Where an answer goes. Called exactly once per call, from any thread; must neither block nor throw.
+class answer_sink {
+public:
+  virtual ~answer_sink() = default;
+  virtual void answered(answer&& result) noexcept = 0;
+};
+
+/// Stands for "no time limit".
+inline constexpr caf::timespan no_timeout = caf::timespan::max();
+
+/// One call. Whoever holds it ends it with `finish`; dropping it unfinished ends it with `channel_closed`, so that no
+/// race between actors that terminate can lose a call.
+class pending_call {
+public:
+  pending_call(std::string slot, std::string param, bytes data, std::shared_ptr<answer_sink> sink)
+      : slot{std::move(slot)}, param{std::move(param)}, data{std::move(data)}, sink_{std::move(sink)} {}
+
+  pending_call(const pending_call&) = delete;
+  pending_call& operator=(const pending_call&) = delete;
+
+  ~pending_call() { fail(errc::channel_closed, "the channel was closed before the call was answered"); }
+
+  /// Ends the call; the first end wins, later ones are dropped. A failure without slot and parameter gets those of
+  /// the call.
+  void finish(answer&& result) noexcept {
+    auto sink = std::exchange(sink_, nullptr);
+    if (!sink)
+      return;
+    if (auto* what = std::get_if<failure>(&result); what && what->slot.empty()) {
+      what->slot = slot;
+      what->param = param;
+    }
+    sink->answered(std::move(result));
+  }
+
+  /// Short for `finish(failure{...})`.
+  void fail(errc code, std::string text) noexcept {
+    if (!sink_)
+      return;
+    failure what;
+    what.code = code;
+    what.text = std::move(text);
+    finish(std::move(what));
+  }
+
+  bool finished() const noexcept { return sink_ == nullptr; }
+
+  const std::string slot;
+  const std::string param;
+  bytes data;                         ///< the encoded request; taken out when it is sent
+  caf::timespan timeout = no_timeout; ///< from hand-over to the channel to the answer
+
+private:
+  std::shared_ptr<answer_sink> sink_;
+};
+
+using pending_call_ptr = std::shared_ptr<pending_call>;
+
+} // namespace cluster_channel
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::pending_call_ptr)

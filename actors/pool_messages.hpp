@@ -1,0 +1,159 @@
+// The messages between router, supervisor and child proxies, and those a user sends to the router.
+//
+// Plain structs rather than atoms: they read better and survive the change of atoms between CAF versions. All but
+// `slot_request` and `slot_response` stay inside one process.
+#pragma once
+
+#include <cluster_channel/actors/pending_call.hpp>
+#include <cluster_channel/actors/process_host.hpp>
+
+#include <caf/actor.hpp>
+#include <caf/allowed_unsafe_message_type.hpp>
+
+#include <memory>
+#include <vector>
+
+namespace cluster_channel {
+
+// -- for users ----------------------------------------------------------------
+
+/// Calls a slot. Send it to a pool's router with `self->request(router, caf::infinite, slot_request{...})`; the answer
+/// is a `slot_response` or a `caf::error` of `error_category`. `encode` and `decode` make and read the bytes. Sent
+/// without `request`, it is an event: its answer is dropped.
+struct slot_request {
+  std::string slot;
+  std::string param = default_param;
+  bytes data;
+};
+
+struct slot_response {
+  bytes data;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, slot_request& x) {
+  return f(caf::meta::type_name("cluster_channel::slot_request"), x.slot, x.param, x.data);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, slot_response& x) {
+  return f(caf::meta::type_name("cluster_channel::slot_response"), x.data);
+}
+
+/// Asks a router how its pool is doing; answered with `pool_stats`.
+struct get_pool_stats {};
+
+struct pool_stats {
+  std::size_t ready_nodes = 0;
+  std::size_t launching_nodes = 0;
+  std::size_t idle_nodes = 0;
+  std::size_t waiting_calls = 0;
+  std::size_t waiting_bytes = 0;
+  std::size_t running_calls = 0;
+};
+
+/// Asks a supervisor to close its pool: no new calls, running and waiting ones finish within `drain_timeout`, then the
+/// children are stopped. Answered with `pool_closed` when the last child was reaped. May be sent again at any time.
+struct close_pool {
+  std::chrono::milliseconds drain_timeout{};
+};
+
+struct pool_closed {};
+
+// -- wiring -------------------------------------------------------------------
+
+/// First message to a router: who launches its nodes.
+struct attach_supervisor {
+  caf::actor supervisor;
+};
+
+/// First message to a supervisor: who launches its processes.
+struct attach_host {
+  std::shared_ptr<process_host> host;
+};
+
+// -- router <-> supervisor ----------------------------------------------------
+
+/// Router to supervisor: start this many more nodes.
+struct launch_nodes {
+  std::size_t count = 0;
+};
+
+/// Supervisor to router: `node` takes calls, as `assign_calls` to `proxy`.
+struct node_ready {
+  node_id node = 0;
+  std::int32_t pid = 0;
+  caf::actor proxy;
+};
+
+/// Proxy to supervisor, once per proxy, and from there to the router if the node was ready: the node is lost, and this
+/// is what its running calls fail with.
+struct node_gone {
+  node_id node = 0;
+  failure cause;
+  bool served = false;     ///< it was given at least one call
+  bool permanent = false;  ///< starting another one cannot help (the two ends do not fit)
+  bool misbehaved = false; ///< its process is to be killed rather than asked to end
+};
+
+/// Supervisor to router: this many requested nodes will not come.
+struct launches_gave_up {
+  std::size_t count = 0;
+  failure cause;
+};
+
+/// Supervisor to router: take no more calls; say `router_drained` when none is left, at the latest after `timeout`.
+struct drain_router {
+  std::chrono::milliseconds timeout{};
+};
+
+struct router_drained {};
+
+// -- router <-> proxy ---------------------------------------------------------
+
+struct assign_calls {
+  std::vector<request> calls;
+};
+
+struct finished_call {
+  call_id call = 0;
+  answer result;
+};
+
+/// Proxy to router: these calls ended on `node`, in the order in which the child answered.
+struct calls_finished {
+  node_id node = 0;
+  std::vector<finished_call> calls;
+};
+
+// -- supervisor <-> proxy -----------------------------------------------------
+
+/// Proxy to supervisor: the child said hello and agrees.
+struct node_hello {
+  node_id node = 0;
+};
+
+/// Supervisor to proxy: send end of file to the child.
+struct shut_link {};
+
+} // namespace cluster_channel
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::get_pool_stats)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::pool_stats)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::close_pool)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::pool_closed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::attach_supervisor)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::attach_host)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::launch_nodes)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::node_ready)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::node_gone)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::launches_gave_up)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::drain_router)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::router_drained)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::assign_calls)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::calls_finished)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::node_hello)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::shut_link)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::process_started)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::process_failed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::process_exited)

@@ -1,0 +1,72 @@
+#include <cluster_channel/actors/pool_options.hpp>
+
+#include <algorithm>
+#include <thread>
+
+namespace cluster_channel {
+
+namespace {
+
+// Bounds a typo such as a byte count in the wrong place, not a use: no machine runs a million children.
+constexpr std::size_t nodes_limit = 1'000'000;
+
+// The length field of a frame has 32 bits.
+constexpr std::size_t frame_bytes_limit = 0xFFFF'FFFF;
+constexpr std::size_t frame_bytes_least = 1024; // room for a hello and an error text
+
+caf::error invalid(const std::string& text) {
+  return make_error(errc::invalid_options, text);
+}
+
+} // namespace
+
+caf::error validate(const pool_options& options) {
+  if (auto err = validate(process_spec_of(options)))
+    return err;
+  if (options.nodes > nodes_limit)
+    return invalid("nodes is " + std::to_string(options.nodes) + ": give 1 to " + std::to_string(nodes_limit) +
+                   ", or 0 for the number of CPUs");
+  if (const auto nodes = with_defaults(options).nodes; options.min_nodes > nodes)
+    return invalid("min_nodes is " + std::to_string(options.min_nodes) + " but nodes is " + std::to_string(nodes) +
+                   ": give min_nodes at most the value of nodes");
+  if (options.calls_per_node == 0)
+    return invalid("calls_per_node is 0: give at least 1");
+  if (options.buffer_calls_max == 0)
+    return invalid("buffer_calls_max is 0: give at least 1, a call waits here while its node starts");
+  if (options.buffer_bytes_max == 0)
+    return invalid("buffer_bytes_max is 0: give at least the size of one encoded request");
+  if (options.frame_bytes_max < frame_bytes_least || options.frame_bytes_max > frame_bytes_limit)
+    return invalid("frame_bytes_max is " + std::to_string(options.frame_bytes_max) + ": give " +
+                   std::to_string(frame_bytes_least) + " to " + std::to_string(frame_bytes_limit));
+  if (options.timeout <= caf::timespan::zero())
+    return invalid("timeout is not positive: give a duration above zero, or no_timeout");
+  if (options.start_timeout <= std::chrono::milliseconds::zero())
+    return invalid("start_timeout is not positive: give a duration above zero");
+  if (options.backoff.failures_max == 0)
+    return invalid("backoff.failures_max is 0: give at least 1");
+  if (options.backoff.initial <= std::chrono::milliseconds::zero() || options.backoff.longest < options.backoff.initial)
+    return invalid("backoff.initial must be above zero and at most backoff.longest");
+  for (const auto& [name, grace] :
+       {std::pair{"drain_timeout", options.drain_timeout}, std::pair{"exit_grace", options.exit_grace},
+        std::pair{"term_grace", options.term_grace}, std::pair{"disconnect_grace", options.disconnect_grace}})
+    if (grace < std::chrono::milliseconds::zero())
+      return invalid(std::string{name} + " is negative: give zero or more");
+  return {};
+}
+
+process_spec process_spec_of(const pool_options& options) {
+  return {.executable = options.executable,
+          .args = options.args,
+          .working_directory = options.working_directory,
+          .environment = options.environment,
+          .output = options.output,
+          .on_output = options.on_output};
+}
+
+pool_options with_defaults(pool_options options) {
+  if (options.nodes == 0)
+    options.nodes = std::max<std::size_t>(1, std::thread::hardware_concurrency());
+  return options;
+}
+
+} // namespace cluster_channel

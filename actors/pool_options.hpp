@@ -1,0 +1,62 @@
+// The options of a pool of nodes, with their defaults.
+#pragma once
+
+#include <cluster_channel/actors/pending_call.hpp>
+#include <cluster_channel/actors/process_host.hpp>
+#include <cluster_channel/actors/restart_policy.hpp>
+#include <cluster_channel/serialization/frame.hpp>
+
+#include <caf/timespan.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace cluster_channel {
+
+struct pool_options {
+  // What a node runs; see process_spec.
+  std::string executable;        ///< a path if it has a slash, else looked up in PATH
+  std::vector<std::string> args; ///< without argv[0]
+  std::string working_directory; ///< empty: the master's
+  environment_options environment;
+  output_mode output = output_mode::forward;
+  output_callback on_output; ///< if set, the children's output goes here line by line
+
+  std::size_t nodes = 0;          ///< at most this many child processes; 0: the number of CPUs
+  std::size_t min_nodes = 0;      ///< launched at once and kept up; 0: nothing runs before the first call
+  std::size_t calls_per_node = 1; ///< calls in flight to one node; more than 1 pipelines
+
+  std::size_t buffer_calls_max = 1'000'000;              ///< waiting calls; beyond: `buffer_full`
+  std::size_t buffer_bytes_max = std::size_t{256} << 20; ///< their encoded requests, in bytes; beyond: `buffer_full`
+  std::size_t frame_bytes_max = default_frame_bytes_max; ///< one message; beyond: `message_too_large`
+
+  /// From the moment a call was handed to the channel to its answer, waiting for a node included. `no_timeout`
+  /// switches it off. A node that runs a timed-out call stays busy until it answers; that late answer is dropped.
+  caf::timespan timeout = std::chrono::seconds{5};
+
+  std::chrono::milliseconds start_timeout{10'000}; ///< from launch to the child's hello
+  backoff_options backoff;                         ///< between failed starts
+
+  // How a child is stopped: end of file on its link, then SIGTERM, then SIGKILL.
+  std::chrono::milliseconds drain_timeout{5'000}; ///< `close()`: for running and waiting calls to finish
+  std::chrono::milliseconds exit_grace{2'000};    ///< from end of file to SIGTERM
+  std::chrono::milliseconds term_grace{2'000};    ///< from SIGTERM to SIGKILL
+
+  /// After a child closed its link: how long to wait for its exit code before the running calls fail with
+  /// "Node disconnected". After it exited: how long to wait for the rest of what it sent, should another process
+  /// still hold its link open.
+  std::chrono::milliseconds disconnect_grace{500};
+};
+
+/// Checks every number. @returns an empty error, or `invalid_options` naming the option and the permitted range.
+caf::error validate(const pool_options& options);
+
+/// The part that a process host needs.
+process_spec process_spec_of(const pool_options& options);
+
+/// `options` with `nodes` filled in.
+pool_options with_defaults(pool_options options);
+
+} // namespace cluster_channel

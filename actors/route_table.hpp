@@ -1,0 +1,110 @@
+// The dispatch decision: which call goes to which node, when a new node is wanted, what waits.
+//
+// A plain value: no clock, no I/O, no actors, so a test can drive it call by call. Nothing is dropped silently: calls
+// that lost their node or their hope of one are returned to the caller of the function that caused it.
+// Not thread-safe; the router actor owns the one of its pool.
+#pragma once
+
+#include <cluster_channel/serialization/message.hpp>
+
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <set>
+#include <unordered_map>
+#include <vector>
+
+namespace cluster_channel {
+
+/// Bounds of one pool. All counts are at least 1 except `nodes_min`.
+struct route_limits {
+  std::size_t nodes_max = 1;
+  std::size_t nodes_min = 0;
+  std::size_t calls_per_node = 1;
+  std::size_t buffer_calls_max = 1;
+  std::size_t buffer_bytes_max = 1;
+};
+
+/// Idle node first, else a new one up to the maximum, else a node with room for one more call, else wait.
+class route_table {
+public:
+  struct assignment {
+    call_id call = 0;
+    node_id node = 0;
+    friend bool operator==(const assignment&, const assignment&) = default;
+  };
+
+  /// What is to be done now.
+  struct plan {
+    std::vector<assignment> assign; ///< in the order in which the calls came
+    std::size_t launch = 0;         ///< how many new nodes to start
+  };
+
+  explicit route_table(const route_limits& limits);
+
+  /// Puts a call of `size` payload bytes at the end of the line. Ids must not repeat.
+  /// @returns false if the buffer is full; the call is not taken then.
+  [[nodiscard]] bool submit(call_id call, std::size_t size);
+
+  /// One of the launching nodes can take calls from now on.
+  void node_ready(node_id node);
+
+  /// `node` answered `call`. @returns false, changing nothing, unless that call runs on that very node.
+  bool complete(node_id node, call_id call);
+
+  /// Forgets a ready node. @returns the calls that ran on it, oldest first.
+  [[nodiscard]] std::vector<call_id> remove_node(node_id node);
+
+  /// `count` launching nodes will not come. @returns the waiting calls, oldest first, if no other node is left that
+  /// could take them; else nothing, and they go on waiting. No further node is launched until something has changed:
+  /// a new call, a node that came up, or one that went.
+  [[nodiscard]] std::vector<call_id> launches_failed(std::size_t count);
+
+  /// Takes a waiting call out of the line. @returns false if it does not wait.
+  bool withdraw(call_id call);
+
+  /// Takes all waiting calls out of the line, oldest first.
+  [[nodiscard]] std::vector<call_id> withdraw_all();
+
+  /// Assigns what can be assigned and counts what must be launched. To be called after every change above; calling it
+  /// again without a change plans nothing.
+  [[nodiscard]] plan dispatch();
+
+  /// From now on no node is launched to keep `nodes_min`.
+  void stop_refilling() noexcept { limits_.nodes_min = 0; }
+
+  std::size_t waiting() const noexcept { return waiting_.size(); }
+  std::size_t waiting_bytes() const noexcept { return waiting_bytes_; }
+  std::size_t running() const noexcept { return running_.size(); }
+  std::size_t ready_nodes() const noexcept { return nodes_.size(); }
+  std::size_t launching_nodes() const noexcept { return launching_; }
+  std::size_t idle_nodes() const noexcept;
+
+private:
+  // Order of preference among nodes with room: least loaded, and among those the one used last, whose caches are warm.
+  struct room {
+    std::size_t load = 0;
+    std::uint64_t age = 0; // counts down with every use
+    node_id node = 0;
+    friend auto operator<=>(const room&, const room&) = default;
+  };
+
+  bool is_idle(const room& r) const noexcept { return r.load == 0; }
+  void set_load(room& node, std::size_t load);
+  void assign_front(room& node, plan& out);
+  void forget_withdrawn();
+
+  route_limits limits_;
+  std::deque<call_id> line_;                         // may hold withdrawn calls
+  std::unordered_map<call_id, std::size_t> waiting_; // call -> payload bytes
+  std::unordered_map<call_id, node_id> running_;
+  std::unordered_map<node_id, room> nodes_; // ready nodes
+  std::set<room> with_room_;                // ready nodes with load < calls_per_node
+  std::size_t waiting_bytes_ = 0;
+  std::size_t launching_ = 0;
+  std::uint64_t uses_ = 0;
+  bool hold_launches_ = false; // a launch failed for good and nothing has changed since
+};
+
+} // namespace cluster_channel

@@ -1,0 +1,264 @@
+#include <cluster_channel/actors/requester.hpp>
+#include <cluster_channel/actors/router.hpp>
+
+#include <caf/io/broker.hpp>
+#include <caf/io/middleman.hpp>
+#include <caf/send.hpp>
+#include <caf/stateful_actor.hpp>
+
+#include <algorithm>
+
+namespace cluster_channel {
+
+namespace {
+
+struct deadline_tick {};
+struct drain_expired {};
+
+/// Answers a `slot_request`.
+class request_sink final : public answer_sink {
+public:
+  explicit request_sink(requester to) : to_{std::move(to)} {}
+
+  void answered(answer&& result) noexcept override {
+    if (auto* data = std::get_if<bytes>(&result))
+      to_.answer(caf::make_message(slot_response{std::move(*data)}));
+    else
+      to_.answer(caf::make_message(make_error(std::move(std::get<failure>(result)))));
+  }
+
+private:
+  requester to_;
+};
+
+template <class Self>
+caf::behavior router_actor(Self* self, const pool_options& options) {
+  return self->state.start(
+      self, [self](caf::behavior next) { self->become(std::move(next)); }, options);
+}
+
+} // namespace
+
+} // namespace cluster_channel
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::deadline_tick)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::drain_expired)
+
+namespace cluster_channel {
+
+caf::actor spawn_router(caf::actor_system& system, const pool_options& options) {
+  using actor_type = caf::stateful_actor<router_state, caf::io::broker>;
+  return system.middleman().spawn_broker(router_actor<actor_type>, options);
+}
+
+caf::actor spawn_scheduled_router(caf::actor_system& system, const pool_options& options) {
+  return system.spawn(router_actor<caf::stateful_actor<router_state>>, options);
+}
+
+caf::behavior router_state::start(caf::scheduled_actor* self, become_function become, const pool_options& options) {
+  self_ = self;
+  become_ = std::move(become);
+  options_ = options;
+  table_ = route_table{{.nodes_max = options.nodes,
+                        .nodes_min = options.min_nodes,
+                        .calls_per_node = options.calls_per_node,
+                        .buffer_calls_max = options.buffer_calls_max,
+                        .buffer_bytes_max = options.buffer_bytes_max}};
+  return serving();
+}
+
+caf::behavior router_state::serving() {
+  return caf::message_handler{
+      [this](pending_call_ptr& call) { submit(std::move(call)); },
+      [this](calls_finished& event) { calls_are_finished(event); },
+      [this](slot_request& msg) { submit(from_request(msg)); },
+      [this](const drain_router& msg) { begin_draining(msg.timeout); },
+  }
+      .or_else(pool_events());
+}
+
+caf::behavior router_state::draining() {
+  const auto refuse = [](const pending_call_ptr& call) {
+    call->fail(errc::channel_closed, "the channel is closing: no new calls are taken");
+  };
+  return caf::message_handler{
+      [refuse](const pending_call_ptr& call) { refuse(call); },
+      [this](calls_finished& event) { calls_are_finished(event); },
+      [this, refuse](slot_request& msg) { refuse(from_request(msg)); },
+      [this](const drain_expired&) { end_draining(); },
+  }
+      .or_else(pool_events());
+}
+
+caf::message_handler router_state::pool_events() {
+  return {
+      [this](const node_ready& event) { node_is_ready(event); },
+      [this](const node_gone& event) { node_is_gone(event); },
+      [this](const launches_gave_up& event) { launches_failed(event); },
+      [this](const deadline_tick&) { deadline_passed(); },
+      [this](const get_pool_stats&) { return stats(); },
+      [this](attach_supervisor& msg) {
+        supervisor_ = std::move(msg.supervisor);
+        dispatch(); // min_nodes
+      },
+  };
+}
+
+// -- events -------------------------------------------------------------------
+
+void router_state::submit(pending_call_ptr call) {
+  const auto id = ++last_id_;
+  if (!table_.submit(id, call->data.size())) {
+    call->fail(errc::buffer_full, "the buffer is full: " + std::to_string(table_.waiting()) + " calls with " +
+                                      std::to_string(table_.waiting_bytes()) +
+                                      " bytes wait; slow down, or raise buffer_calls_max or buffer_bytes_max");
+    return;
+  }
+  if (call->timeout < no_timeout) {
+    deadlines_.add(id, self_->clock().now(), call->timeout);
+    arm_timer();
+  }
+  calls_.emplace(id, open_call{std::move(call), 0, {}});
+  dispatch();
+}
+
+void router_state::node_is_ready(const node_ready& event) {
+  proxies_.emplace(event.node, event.proxy);
+  table_.node_ready(event.node);
+  dispatch();
+}
+
+void router_state::node_is_gone(const node_gone& event) {
+  if (proxies_.erase(event.node) == 0)
+    return;
+  fail_all(table_.remove_node(event.node), event.cause);
+  dispatch();
+}
+
+void router_state::calls_are_finished(calls_finished& event) {
+  for (auto& [id, result] : event.calls)
+    if (table_.complete(event.node, id))
+      finish(id, std::move(result));
+  dispatch();
+}
+
+void router_state::launches_failed(const launches_gave_up& event) {
+  fail_all(table_.launches_failed(event.count), event.cause);
+  dispatch();
+}
+
+void router_state::deadline_passed() {
+  timer_.reset();
+  for (auto id : deadlines_.expire(self_->clock().now())) {
+    auto pos = calls_.find(id);
+    if (pos == calls_.end())
+      continue;
+    table_.withdraw(id); // a running call stays on its node until the node answers
+    const auto& call = *pos->second.call;
+    finish(id, failure{.code = errc::timed_out,
+                       .text = "TIMED_OUT on " + call.slot + " with param " + call.param,
+                       .node = pos->second.node});
+  }
+  arm_timer();
+  dispatch();
+}
+
+void router_state::begin_draining(std::chrono::milliseconds timeout) {
+  draining_ = true;
+  table_.stop_refilling();
+  become_(draining());
+  caf::delayed_anon_send(caf::actor_cast<caf::actor>(self_), timeout, drain_expired{});
+  check_drained();
+}
+
+void router_state::end_draining() {
+  std::vector<call_id> open;
+  for (const auto& entry : calls_)
+    open.push_back(entry.first);
+  for (auto id : open)
+    table_.withdraw(id);
+  std::sort(open.begin(), open.end());
+  fail_all(open, failure{.code = errc::channel_closed, .text = "the channel was closed before the call was answered"});
+  check_drained();
+}
+
+// -- helpers ------------------------------------------------------------------
+
+pending_call_ptr router_state::from_request(slot_request& msg) {
+  auto sink = std::make_shared<request_sink>(requester{self_});
+  auto call =
+      std::make_shared<pending_call>(std::move(msg.slot), std::move(msg.param), std::move(msg.data), std::move(sink));
+  call->timeout = options_.timeout;
+  return call;
+}
+
+void router_state::dispatch() {
+  const auto plan = table_.dispatch();
+  if (plan.launch > 0)
+    caf::anon_send(supervisor_, launch_nodes{plan.launch});
+  if (plan.assign.empty())
+    return;
+  const auto now = self_->clock().now();
+  // One message a node: its frames then share a system call.
+  std::vector<std::pair<node_id, assign_calls>> batches;
+  for (const auto& [id, node] : plan.assign) {
+    auto& open = calls_.at(id);
+    open.node = node;
+    open.sent_at = now;
+    auto batch = std::find_if(batches.rbegin(), batches.rend(), [&](const auto& x) { return x.first == node; });
+    auto& calls =
+        batch == batches.rend() ? batches.emplace_back(node, assign_calls{}).second.calls : batch->second.calls;
+    calls.push_back({id, open.call->slot, open.call->param, std::move(open.call->data)});
+  }
+  for (auto& [node, batch] : batches)
+    caf::anon_send(proxies_.at(node), std::move(batch));
+}
+
+void router_state::finish(call_id id, answer&& result) {
+  auto node = calls_.extract(id);
+  if (node.empty())
+    return; // timed out before
+  node.mapped().call->finish(std::move(result));
+  deadlines_.forget_answered(calls_.size(), [this](call_id x) { return calls_.contains(x); });
+  check_drained();
+}
+
+void router_state::fail_all(const std::vector<call_id>& calls, const failure& cause) {
+  const auto now = self_->clock().now();
+  for (auto id : calls) {
+    auto pos = calls_.find(id);
+    if (pos == calls_.end())
+      continue;
+    auto what = cause;
+    if (const auto& open = pos->second; open.node != 0) {
+      what.node = open.node;
+      what.ran_for = now - open.sent_at;
+    }
+    finish(id, std::move(what));
+  }
+}
+
+void router_state::arm_timer() {
+  const auto next = deadlines_.next();
+  if (!next || (timer_ && *timer_ <= *next))
+    return;
+  timer_ = next;
+  const auto pause = std::max(*next - self_->clock().now(), clock::duration::zero());
+  caf::delayed_anon_send(caf::actor_cast<caf::actor>(self_), pause, deadline_tick{});
+}
+
+void router_state::check_drained() {
+  if (draining_ && calls_.empty())
+    caf::anon_send(supervisor_, router_drained{});
+}
+
+pool_stats router_state::stats() const {
+  return {.ready_nodes = table_.ready_nodes(),
+          .launching_nodes = table_.launching_nodes(),
+          .idle_nodes = table_.idle_nodes(),
+          .waiting_calls = table_.waiting(),
+          .waiting_bytes = table_.waiting_bytes(),
+          .running_calls = table_.running()};
+}
+
+} // namespace cluster_channel

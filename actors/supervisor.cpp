@@ -1,0 +1,290 @@
+#include <cluster_channel/actors/supervisor.hpp>
+
+#include <caf/send.hpp>
+#include <caf/stateful_actor.hpp>
+
+#include <csignal>
+#include <unistd.h>
+
+namespace cluster_channel {
+
+namespace {
+
+/// A ready node that dies sooner than this without having been given a call counts as a failed start: else `min_nodes`
+/// would relaunch a broken child as fast as the machine can.
+constexpr auto stable_after = std::chrono::seconds{1};
+
+struct backoff_over {};
+struct node_stable {
+  node_id node = 0;
+};
+struct kill_node {
+  node_id node = 0;
+};
+struct term_all {};
+struct kill_all {};
+
+} // namespace
+
+} // namespace cluster_channel
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::backoff_over)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::node_stable)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::kill_node)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::term_all)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::kill_all)
+
+namespace cluster_channel {
+
+caf::actor spawn_supervisor(caf::actor_system& system, const pool_options& options, const caf::actor& router,
+                            proxy_factory make_proxy) {
+  using actor_type = caf::stateful_actor<supervisor_state>;
+  auto result = system.spawn(
+      [factory = std::move(make_proxy)](actor_type* self, const pool_options& opts, const caf::actor& its_router) {
+        return self->state.start(self, opts, its_router, factory);
+      },
+      options, router);
+  caf::anon_send(router, attach_supervisor{result});
+  return result;
+}
+
+caf::behavior supervisor_state::start(caf::event_based_actor* self, const pool_options& options,
+                                      const caf::actor& router, proxy_factory make_proxy) {
+  self_ = self;
+  options_ = options;
+  router_ = router;
+  make_proxy_ = std::move(make_proxy);
+  policy_ = restart_policy{options.backoff};
+  self->link_to(router);
+  // A proxy says node_gone before it ends; one that ends without doing so has crashed.
+  self->set_down_handler([this](const caf::down_msg& down) {
+    for (auto& [node, child] : children_)
+      if (child.proxy && child.proxy.address() == down.source) {
+        node_is_gone({.node = node,
+                      .cause = {.code = errc::node_died,
+                                .text = "the proxy of the node ended: " + describe(down.reason),
+                                .node = node,
+                                .pid = child.pid},
+                      .misbehaved = true});
+        return;
+      }
+  });
+  return running();
+}
+
+caf::behavior supervisor_state::running() {
+  return caf::message_handler{
+      [this](const launch_nodes& msg) {
+        owed_ += msg.count;
+        launch_owed();
+      },
+      [this](const close_pool& msg) {
+        closers_.push_back(self_->make_response_promise());
+        begin_draining(msg.drain_timeout);
+      },
+  }
+      .or_else(process_events());
+}
+
+caf::behavior supervisor_state::draining() {
+  return caf::message_handler{
+      [this](const launch_nodes& msg) {
+        owed_ += msg.count; // a replacement for calls that still wait
+        launch_owed();
+      },
+      [this](const close_pool&) { closers_.push_back(self_->make_response_promise()); },
+      [this](const router_drained&) { begin_stopping(); },
+  }
+      .or_else(process_events());
+}
+
+caf::behavior supervisor_state::stopping() {
+  return caf::message_handler{
+      [](const launch_nodes&) {},
+      [this](const close_pool&) { closers_.push_back(self_->make_response_promise()); },
+      [](const router_drained&) {},
+      [this](const term_all&) {
+        signal_all(SIGTERM);
+        self_->delayed_send(self_, options_.term_grace, kill_all{});
+      },
+      [this](const kill_all&) { signal_all(SIGKILL); },
+  }
+      .or_else(process_events());
+}
+
+caf::behavior supervisor_state::stopped() {
+  return caf::message_handler{
+      [](const launch_nodes&) {},   [](const close_pool&) { return pool_closed{}; },
+      [](const router_drained&) {}, [](const term_all&) {},
+      [](const kill_all&) {},
+  }
+      .or_else(process_events());
+}
+
+caf::message_handler supervisor_state::process_events() {
+  return {
+      [this](const process_started& event) { process_is_started(event); },
+      [this](const process_failed& event) { process_is_failed(event); },
+      [this](const process_exited& event) { process_is_exited(event); },
+      [this](const node_hello& event) { node_said_hello(event); },
+      [this](const node_gone& event) { node_is_gone(event); },
+      [this](const backoff_over&) {
+        backing_off_ = false;
+        launch_owed();
+      },
+      [this](const node_stable& event) {
+        if (auto pos = children_.find(event.node); pos != children_.end() && pos->second.ready)
+          policy_.start_succeeded();
+      },
+      [this](const kill_node& event) { host_->signal(event.node, SIGKILL); },
+      [this](attach_host& msg) {
+        host_ = std::move(msg.host);
+        launch_owed();
+      },
+  };
+}
+
+// -- events -------------------------------------------------------------------
+
+void supervisor_state::process_is_started(const process_started& event) {
+  auto pos = children_.find(event.node);
+  if (pos == children_.end() || stopping_) {
+    ::close(event.link_fd);
+    host_->signal(event.node, SIGKILL);
+    return;
+  }
+  pos->second.pid = event.pid;
+  pos->second.proxy = make_proxy_(caf::actor_cast<caf::actor>(self_), event);
+  self_->monitor(pos->second.proxy);
+}
+
+void supervisor_state::process_is_failed(const process_failed& event) {
+  if (children_.erase(event.node) == 0)
+    return;
+  if (stopping_) {
+    end_stopping();
+    return;
+  }
+  start_failed(1, event.permanent, failure_of(event.cause));
+  launch_owed();
+}
+
+void supervisor_state::process_is_exited(const process_exited& event) {
+  auto pos = children_.find(event.node);
+  if (pos == children_.end())
+    return;
+  pos->second.reaped = true;
+  if (pos->second.proxy)
+    caf::anon_send(pos->second.proxy, event); // says node_gone when it has read what is left on the link
+  else
+    process_left(pos);
+}
+
+void supervisor_state::node_said_hello(const node_hello& event) {
+  auto pos = children_.find(event.node);
+  if (pos == children_.end() || !pos->second.proxy)
+    return;
+  auto& child = pos->second;
+  child.ready = true;
+  child.ready_at = self_->clock().now();
+  self_->delayed_send(self_, stable_after, node_stable{event.node});
+  caf::anon_send(router_, node_ready{event.node, child.pid, child.proxy});
+}
+
+void supervisor_state::node_is_gone(const node_gone& event) {
+  auto pos = children_.find(event.node);
+  if (pos == children_.end() || !pos->second.proxy)
+    return;
+  auto& child = pos->second;
+  child.proxy = nullptr;
+  const auto was_ready = std::exchange(child.ready, false);
+  if (was_ready) {
+    const auto unstable = !event.served && self_->clock().now() - child.ready_at < stable_after;
+    if (unstable && !stopping_)
+      start_failed(0, event.permanent, event.cause); // first, so that a replacement waits for the pause
+    else
+      policy_.start_succeeded();
+    caf::anon_send(router_, event);
+  } else if (!stopping_) {
+    start_failed(1, event.permanent, event.cause);
+  }
+  if (child.reaped) {
+    process_left(pos);
+    return;
+  }
+  host_->signal(event.node, event.misbehaved ? SIGKILL : SIGTERM);
+  self_->delayed_send(self_, options_.term_grace, kill_node{event.node});
+}
+
+void supervisor_state::begin_draining(std::chrono::milliseconds timeout) {
+  caf::anon_send(router_, drain_router{timeout});
+  self_->become(draining());
+}
+
+void supervisor_state::begin_stopping() {
+  stopping_ = true;
+  owed_ = 0;
+  self_->become(stopping());
+  for (auto& [node, child] : children_)
+    if (child.proxy)
+      caf::anon_send(child.proxy, shut_link{});
+  self_->delayed_send(self_, options_.exit_grace, term_all{});
+  end_stopping();
+}
+
+/// Ends the stopping state if nothing is left to stop.
+void supervisor_state::end_stopping() {
+  if (!children_.empty())
+    return;
+  self_->become(stopped());
+  for (auto& closer : closers_)
+    closer.deliver(pool_closed{});
+  closers_.clear();
+}
+
+// -- helpers ------------------------------------------------------------------
+
+void supervisor_state::launch_owed() {
+  if (!host_ || backing_off_ || stopping_)
+    return;
+  // A process that lost its link but is not reaped yet still counts: never more than `nodes` processes.
+  for (; owed_ > 0 && children_.size() < options_.nodes; --owed_) {
+    children_.emplace(++last_node_, child{});
+    host_->launch(last_node_);
+  }
+}
+
+void supervisor_state::start_failed(std::size_t count, bool permanent, const failure& cause) {
+  owed_ += count;
+  if (backing_off_)
+    return; // belongs to the round of starts that the pause is for
+  const auto decision = policy_.start_failed(permanent);
+  if (const auto* restart = std::get_if<restart_after>(&decision)) {
+    backing_off_ = true;
+    self_->delayed_send(self_, restart->pause, backoff_over{});
+    return;
+  }
+  auto why = cause;
+  if (why.code == errc::node_died)
+    why.code = errc::launch_failed;
+  if (const auto failures = std::get<give_up>(decision).failures; failures > 1)
+    why.text = "gave up after " + std::to_string(failures) + " failed starts, the last one: " + why.text;
+  if (owed_ > 0)
+    caf::anon_send(router_, launches_gave_up{std::exchange(owed_, 0), std::move(why)});
+}
+
+void supervisor_state::process_left(children::iterator pos) {
+  children_.erase(pos);
+  if (stopping_)
+    end_stopping();
+  else
+    launch_owed();
+}
+
+void supervisor_state::signal_all(int signo) {
+  for (const auto& [node, child] : children_)
+    if (!child.reaped)
+      host_->signal(node, signo);
+}
+
+} // namespace cluster_channel

@@ -1,0 +1,88 @@
+// The supervisor actor: launches nodes when the router asks, watches them, and ends every process it started.
+//
+// It acts on what restart_policy decides, and stops a child in steps: end of file on its link, SIGTERM, SIGKILL. It
+// never touches a link's bytes (child_proxy.hpp) nor forks or waits itself (process_host.hpp).
+//
+// Message for users: `close_pool`.
+#pragma once
+
+#include <cluster_channel/actors/pool_messages.hpp>
+#include <cluster_channel/actors/pool_options.hpp>
+#include <cluster_channel/actors/restart_policy.hpp>
+
+#include <caf/actor_system.hpp>
+#include <caf/event_based_actor.hpp>
+#include <caf/response_promise.hpp>
+
+#include <functional>
+#include <map>
+#include <vector>
+
+namespace cluster_channel {
+
+/// Makes the actor that speaks to a freshly launched child. It owns `link_fd` of `process` from then on, and must send
+/// `supervisor` at most one `node_hello` and, in the end, exactly one `node_gone`.
+using proxy_factory = std::function<caf::actor(const caf::actor& supervisor, const process_started& process)>;
+
+/// Starts the supervisor of `router`. The two are linked: neither outlives the other.
+/// Its first message must be `attach_host`.
+caf::actor spawn_supervisor(caf::actor_system& system, const pool_options& options, const caf::actor& router,
+                            proxy_factory make_proxy);
+
+/// State and behaviours of the supervisor; public for its tests only.
+class supervisor_state {
+public:
+  static inline const char* name = "cluster_channel.supervisor";
+
+  /// To be called once, by the actor `self` that owns this state.
+  caf::behavior start(caf::event_based_actor* self, const pool_options& options, const caf::actor& router,
+                      proxy_factory make_proxy);
+
+private:
+  struct child {
+    std::int32_t pid = 0; // 0 until it started
+    caf::actor proxy;     // empty before it started and after its link is gone
+    bool ready = false;   // said hello, and the router knows it
+    bool reaped = false;  // its process is gone
+    std::chrono::steady_clock::time_point ready_at;
+  };
+  using children = std::map<node_id, child>;
+
+  // -- lifecycle states: each is one behaviour --------------------------------
+  caf::behavior running();
+  caf::behavior draining();
+  caf::behavior stopping();
+  caf::behavior stopped();
+  caf::message_handler process_events();
+
+  // -- events -----------------------------------------------------------------
+  void process_is_started(const process_started& event);
+  void process_is_failed(const process_failed& event);
+  void process_is_exited(const process_exited& event);
+  void node_said_hello(const node_hello& event);
+  void node_is_gone(const node_gone& event);
+  void begin_draining(std::chrono::milliseconds timeout);
+  void begin_stopping();
+  void end_stopping();
+
+  // -- helpers ----------------------------------------------------------------
+  void launch_owed();
+  void start_failed(std::size_t count, bool permanent, const failure& cause);
+  void process_left(children::iterator pos);
+  void signal_all(int signo);
+
+  caf::event_based_actor* self_ = nullptr;
+  pool_options options_;
+  caf::actor router_;
+  proxy_factory make_proxy_;
+  std::shared_ptr<process_host> host_;
+  restart_policy policy_{backoff_options{}};
+  children children_;
+  std::size_t owed_ = 0;     // nodes the router asked for that are not launched yet
+  bool backing_off_ = false; // a pause after a failed start is running
+  bool stopping_ = false;    // what starts now is ended at once
+  node_id last_node_ = 0;
+  std::vector<caf::response_promise> closers_;
+};
+
+} // namespace cluster_channel

@@ -1,0 +1,68 @@
+// The child's end of the cluster channel.
+//
+//   child_channel channel;                 // the link the master left for us
+//   event_bus<events> bus{channel};
+//   bus.foo.on([](const foo_request& x) { return foo_response{x.bar * 2}; });
+//   return channel.run();
+//
+// It needs no actor system and starts no thread before it must. Its link is a blocking socket: the thread of `run()`
+// reads it, whoever answers a call writes to it.
+#pragma once
+
+#include <cluster_channel/channels/channel.hpp>
+#include <cluster_channel/channels/event_bus.hpp>
+#include <cluster_channel/serialization/frame.hpp>
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+
+namespace cluster_channel {
+
+/// Whether this process was launched as a node of a master channel and has not taken its link yet.
+bool is_child() noexcept;
+
+class child_channel final : public channel {
+public:
+  /// Takes the link that the master named in the environment (and removes it there, so that no grandchild mistakes it
+  /// for its own). To be made at most once, early in `main`: it changes the environment, which no other thread may use
+  /// then. In a process that is no child it is made all the same, and `run` says so.
+  child_channel();
+
+  /// Takes the link `fd`, a connected stream socket that it owns from then on.
+  explicit child_channel(int fd, std::size_t frame_bytes_max = default_frame_bytes_max);
+
+  /// Closes the link; calls that are not answered by then fail at the master.
+  ~child_channel() override;
+
+  child_channel(const child_channel&) = delete;
+  child_channel& operator=(const child_channel&) = delete;
+
+  /// Serves calls until the master closes the link. Handlers that answer at once run on this thread, one after the
+  /// other.
+  /// @returns 0 after end of file, and 1 after an error, which it writes to stderr: for `return channel.run();`.
+  int run();
+
+  std::shared_ptr<call_target> connect(bus_connection bus) override;
+
+private:
+  class link;
+  std::shared_ptr<link> link_;
+  bus_connection bus_;
+};
+
+/// The whole `main` of a child: registers handlers and serves. At the top of a master's `main` it turns the program
+/// into its own child (with `this_executable()` as `executable`):
+///
+///   if (is_child()) return serve<events>(register_handlers);
+///
+/// @param register_handlers called once with an `event_bus<Events>&`.
+template <class Events, class F>
+int serve(F&& register_handlers) {
+  child_channel channel;
+  event_bus<Events> bus{channel};
+  std::invoke(std::forward<F>(register_handlers), bus);
+  return channel.run();
+}
+
+} // namespace cluster_channel

@@ -1,0 +1,202 @@
+#include <cluster_channel/actors/actor_system_config.hpp>
+#include <cluster_channel/actors/child_proxy.hpp>
+#include <cluster_channel/actors/router.hpp>
+#include <cluster_channel/actors/supervisor.hpp>
+#include <cluster_channel/channels/master_channel.hpp>
+
+#include <caf/io/middleman.hpp>
+#include <caf/scoped_actor.hpp>
+#include <caf/send.hpp>
+
+#include <filesystem>
+#include <mutex>
+#include <shared_mutex>
+#include <stdexcept>
+
+namespace cluster_channel {
+
+namespace {
+
+/// An actor system and what it was configured with, in the order in which they must live.
+struct own_system {
+  actor_system_config config;
+  caf::actor_system system{config};
+};
+
+/// Hands calls to a router until the channel goes: an actor handle must not be used after its system.
+class router_target final : public call_target {
+public:
+  router_target(caf::actor router, caf::timespan timeout) : router_{std::move(router)}, timeout_{timeout} {}
+
+  void submit(pending_call_ptr call) override {
+    std::shared_lock guard{mutex_};
+    if (router_)
+      caf::anon_send(router_, std::move(call));
+    // Else the call ends with channel_closed as it is dropped here.
+  }
+
+  void announce(const message&) override {
+    // Children do not call the master's slots in this version.
+  }
+
+  caf::timespan default_timeout() const noexcept override { return timeout_; }
+
+  void detach() {
+    std::unique_lock guard{mutex_};
+    router_ = nullptr;
+  }
+
+private:
+  std::shared_mutex mutex_;
+  caf::actor router_;
+  const caf::timespan timeout_;
+};
+
+master_options checked(master_options options) {
+  if (auto err = validate(options))
+    throw std::invalid_argument("master_channel: " + failure_of(err).text);
+  return with_defaults(std::move(options));
+}
+
+} // namespace
+
+std::string this_executable() {
+  return std::filesystem::read_symlink("/proc/self/exe").string();
+}
+
+class master_channel::pool {
+public:
+  pool(std::unique_ptr<own_system> own, caf::actor_system* system, master_options options)
+      : own_{std::move(own)}, system_{system ? *system : own_->system}, options_{std::move(options)} {
+    if (!system_.has_middleman())
+      throw std::invalid_argument("master_channel: the actor system has no I/O module; use cluster_channel::"
+                                  "actor_system_config, or call cluster_channel::configure on your own config");
+    router_ = spawn_router(system_, options_);
+    auto settings = settings_;
+    settings->set({.options = options_, .greeting = greeting({}), .executable = options_.executable});
+    auto make_proxy = [&system = system_, router = router_, settings](const caf::actor& supervisor,
+                                                                      const process_started& process) {
+      return spawn_child_proxy(system, supervisor, router, process, settings->get());
+    };
+    supervisor_ = spawn_supervisor(system_, options_, router_, std::move(make_proxy));
+    host_ = make_process_host(process_spec_of(options_), [supervisor = supervisor_](process_event event) {
+      std::visit([&](auto& x) { caf::anon_send(supervisor, std::move(x)); }, event);
+    });
+    caf::anon_send(supervisor_, attach_host{host_});
+  }
+
+  pool(const pool&) = delete;
+  pool& operator=(const pool&) = delete;
+
+  ~pool() {
+    close(options_.drain_timeout);
+    if (target_)
+      target_->detach();
+    caf::scoped_actor self{system_};
+    caf::anon_send_exit(supervisor_, caf::exit_reason::user_shutdown);
+    self->wait_for(supervisor_, router_);
+  }
+
+  void close(std::chrono::milliseconds drain_timeout) {
+    caf::scoped_actor self{system_};
+    self->request(supervisor_, caf::infinite, close_pool{drain_timeout})
+        .receive([](const pool_closed&) {}, [](const caf::error&) {}); // an error: the supervisor has ended already
+  }
+
+  pool_stats stats() const {
+    pool_stats result;
+    caf::scoped_actor self{system_};
+    self->request(router_, caf::infinite, get_pool_stats{})
+        .receive([&](const pool_stats& x) { result = x; }, [](const caf::error&) {});
+    return result;
+  }
+
+  std::shared_ptr<call_target> connect(bus_connection bus) {
+    std::lock_guard guard{connect_mutex_};
+    if (target_)
+      throw std::logic_error("this master_channel already serves an event_bus: make one channel for each bus");
+    settings_->set(
+        {.options = options_, .greeting = greeting(std::move(bus.slots)), .executable = options_.executable});
+    target_ = std::make_shared<router_target>(router_, options_.timeout);
+    return target_;
+  }
+
+  const caf::actor& router() const noexcept { return router_; }
+  const caf::actor& supervisor() const noexcept { return supervisor_; }
+  caf::actor_system& system() const noexcept { return system_; }
+  const master_options& options() const noexcept { return options_; }
+
+private:
+  /// What new proxies are told; changes once, when the bus connects.
+  class current_settings {
+  public:
+    void set(link_settings next) {
+      std::lock_guard guard{mutex_};
+      settings_ = std::make_shared<const link_settings>(std::move(next));
+    }
+    std::shared_ptr<const link_settings> get() const {
+      std::lock_guard guard{mutex_};
+      return settings_;
+    }
+
+  private:
+    mutable std::mutex mutex_;
+    std::shared_ptr<const link_settings> settings_;
+  };
+
+  static hello greeting(std::vector<slot_declaration> slots) {
+    return {protocol_version, binary_codec, std::move(slots)};
+  }
+
+  std::unique_ptr<own_system> own_;
+  caf::actor_system& system_;
+  const master_options options_;
+  std::shared_ptr<current_settings> settings_ = std::make_shared<current_settings>();
+  std::mutex connect_mutex_;
+  std::shared_ptr<router_target> target_; // set when a bus connects
+  caf::actor router_;
+  caf::actor supervisor_;
+  std::shared_ptr<process_host> host_; // destroyed first: ends what is left, calls no listener after that
+};
+
+master_channel::master_channel(master_options options) {
+  options = checked(std::move(options));
+  pool_ = std::make_unique<pool>(std::make_unique<own_system>(), nullptr, std::move(options));
+}
+
+master_channel::master_channel(caf::actor_system& system, master_options options)
+    : pool_{std::make_unique<pool>(nullptr, &system, checked(std::move(options)))} {
+  // nop
+}
+
+master_channel::~master_channel() = default;
+
+void master_channel::close(std::chrono::milliseconds drain_timeout) {
+  pool_->close(drain_timeout);
+}
+
+void master_channel::close() {
+  pool_->close(pool_->options().drain_timeout);
+}
+
+const caf::actor& master_channel::router() const noexcept {
+  return pool_->router();
+}
+
+const caf::actor& master_channel::supervisor() const noexcept {
+  return pool_->supervisor();
+}
+
+caf::actor_system& master_channel::system() const noexcept {
+  return pool_->system();
+}
+
+pool_stats master_channel::stats() const {
+  return pool_->stats();
+}
+
+std::shared_ptr<call_target> master_channel::connect(bus_connection bus) {
+  return pool_->connect(std::move(bus));
+}
+
+} // namespace cluster_channel

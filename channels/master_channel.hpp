@@ -1,0 +1,75 @@
+// The master's end of the cluster channel: a pool of child processes behind one channel.
+//
+//   master_channel channel{{.executable = "./child", .nodes = 5}};
+//   event_bus<events> bus{channel};
+//
+// Owns the pool's supervisor actor, which holds the router, which routes to the child proxies. All functions are
+// thread-safe. Nothing is launched before the first call unless `min_nodes` asks for it.
+#pragma once
+
+#include <cluster_channel/actors/pool_messages.hpp>
+#include <cluster_channel/actors/pool_options.hpp>
+#include <cluster_channel/channels/channel.hpp>
+
+#include <caf/actor.hpp>
+#include <caf/actor_system.hpp>
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+namespace cluster_channel {
+
+/// Options of a master channel, for designated initialization.
+using master_options = pool_options;
+
+/// The path of the running program: with it as `executable`, a program is its own child (see `is_child`).
+std::string this_executable();
+
+class master_channel final : public channel {
+public:
+  /// A pool with an actor system of its own.
+  /// @throws std::invalid_argument whose text says which option is unusable and what to give instead (that of
+  ///         `validate(options)`); nothing is launched then.
+  explicit master_channel(master_options options);
+
+  /// A pool in `system`, which must outlive it and have been configured with `configure` (actor_system_config.hpp).
+  /// @throws std::invalid_argument as above, also if the system lacks CAF's I/O module.
+  master_channel(caf::actor_system& system, master_options options);
+
+  /// Closes with the options' `drain_timeout`.
+  ~master_channel() override;
+
+  master_channel(const master_channel&) = delete;
+  master_channel& operator=(const master_channel&) = delete;
+
+  /// Takes no more calls, lets running and waiting ones finish for `drain_timeout` (then they fail with
+  /// `channel_closed`), and stops the children: end of file, after `exit_grace` SIGTERM, after `term_grace` SIGKILL.
+  /// Blocks until the last child was reaped. May be called again, and from several threads. From inside an actor send
+  /// `close_pool` to the supervisor instead, which does not block.
+  void close(std::chrono::milliseconds drain_timeout);
+
+  /// `close` with the options' `drain_timeout`.
+  void close();
+
+  /// The actor that takes raw `slot_request` messages.
+  const caf::actor& router() const noexcept;
+
+  /// The actor that takes `close_pool`.
+  const caf::actor& supervisor() const noexcept;
+
+  /// The actor system the pool runs in.
+  caf::actor_system& system() const noexcept;
+
+  /// What the pool is doing. Blocks for one message round trip; from inside an actor request `get_pool_stats` from the
+  /// router instead.
+  pool_stats stats() const;
+
+  std::shared_ptr<call_target> connect(bus_connection bus) override;
+
+private:
+  class pool;
+  std::unique_ptr<pool> pool_;
+};
+
+} // namespace cluster_channel
