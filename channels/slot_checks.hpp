@@ -12,6 +12,9 @@ namespace cluster_channel {
 
 struct call_options;
 
+template <class Request, class Response = void>
+class slot;
+
 namespace detail {
 
 template <class...>

@@ -47,9 +47,11 @@ public:
   bool mid_frame() const noexcept { return buffer_.size() != position_; }
 
 private:
+  std::optional<message> fail(std::string text);
+
   std::size_t frame_bytes_max_;
   std::vector<std::byte> buffer_;
-  std::size_t position_ = 0;   // first unread byte in buffer_
+  std::size_t position_ = 0;   // first byte in buffer_ that is not read yet
   std::uint64_t consumed_ = 0; // bytes of the stream before buffer_[0]
   caf::error error_;
 };

@@ -1,0 +1,7 @@
+#include "handlers.hpp"
+
+#include <cluster_channel/channels/child_channel.hpp>
+
+int main() {
+  return cluster_channel::serve<hello::events>(hello::with_master);
+}

@@ -1,0 +1,142 @@
+#include <cluster_channel/serialization/error.hpp>
+
+#include <caf/deep_to_string.hpp>
+#include <caf/exit_reason.hpp>
+#include <caf/message.hpp>
+#include <caf/sec.hpp>
+
+namespace cluster_channel {
+
+namespace {
+
+/// What CAF's own errors and those of a user's actors say, without the help of an actor system.
+std::string text_of(const caf::error& err) {
+  std::string result;
+  if (err.category() == caf::atom("system"))
+    result = caf::to_string(static_cast<caf::sec>(err.code()));
+  else if (err.category() == caf::atom("exit"))
+    result = caf::to_string(static_cast<caf::exit_reason>(err.code()));
+  else
+    result = caf::to_string(err.category()) + " error " + std::to_string(err.code());
+  const auto& context = err.context();
+  if (context.empty())
+    return result;
+  // A lone text says more than the code it comes with.
+  if (context.match_elements<std::string>())
+    return err.category() == caf::atom("system") && err.code() == static_cast<std::uint8_t>(caf::sec::runtime_error)
+               ? context.get_as<std::string>(0)
+               : result + ": " + context.get_as<std::string>(0);
+  return result + caf::to_string(context);
+}
+
+errc code_of_foreign(const caf::error& err) {
+  if (err == caf::sec::request_timeout)
+    return errc::timed_out;
+  if (err == caf::sec::request_receiver_down)
+    return errc::channel_closed;
+  return errc::handler_failed;
+}
+
+} // namespace
+
+std::string to_string(errc code) {
+  switch (code) {
+  case errc::none:
+    return "none";
+  case errc::invalid_options:
+    return "invalid_options";
+  case errc::buffer_full:
+    return "buffer_full";
+  case errc::channel_closed:
+    return "channel_closed";
+  case errc::launch_failed:
+    return "launch_failed";
+  case errc::no_handler:
+    return "no_handler";
+  case errc::several_handlers:
+    return "several_handlers";
+  case errc::message_too_large:
+    return "message_too_large";
+  case errc::node_died:
+    return "node_died";
+  case errc::handler_failed:
+    return "handler_failed";
+  case errc::timed_out:
+    return "timed_out";
+  case errc::broken_promise:
+    return "broken_promise";
+  case errc::bad_payload:
+    return "bad_payload";
+  case errc::protocol_error:
+    return "protocol_error";
+  case errc::protocol_mismatch:
+    return "protocol_mismatch";
+  }
+  return "unknown error " + std::to_string(static_cast<int>(code));
+}
+
+std::string to_string(const failure& what) {
+  std::string result = to_string(what.code) + ": " + what.text;
+  std::string facts;
+  const auto add = [&](const std::string& fact) { facts += (facts.empty() ? "" : ", ") + fact; };
+  if (!what.slot.empty()) {
+    add("slot " + what.slot);
+    add("param " + what.param);
+  }
+  if (what.node != 0)
+    add("node " + std::to_string(what.node));
+  if (what.pid != 0)
+    add("pid " + std::to_string(what.pid));
+  if (what.exit_code >= 0)
+    add("exit code " + std::to_string(what.exit_code));
+  if (what.signal != 0)
+    add("signal " + std::to_string(what.signal));
+  if (what.ran_for.count() > 0)
+    add("ran for " + std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(what.ran_for).count()) +
+        " us");
+  if (!facts.empty())
+    result += " (" + facts + ")";
+  if (!what.stack.empty())
+    result += "\n" + what.stack;
+  return result;
+}
+
+caf::error make_error(failure what) {
+  const auto code = static_cast<std::uint8_t>(what.code);
+  return {code, error_category, caf::make_message(std::move(what))};
+}
+
+caf::error make_error(errc code, std::string text) {
+  failure what;
+  what.code = code;
+  what.text = std::move(text);
+  return make_error(std::move(what));
+}
+
+failure failure_of(const caf::error& err) {
+  failure result;
+  if (!err)
+    return result;
+  if (err.category() == error_category) {
+    if (err.context().match_elements<failure>())
+      return err.context().get_as<failure>(0);
+    result.code = static_cast<errc>(err.code());
+    result.text = to_string(result.code);
+    return result;
+  }
+  result.code = code_of_foreign(err);
+  result.text = text_of(err);
+  return result;
+}
+
+errc code_of(const caf::error& err) {
+  if (!err)
+    return errc::none;
+  return err.category() == error_category ? static_cast<errc>(err.code()) : code_of_foreign(err);
+}
+
+std::string describe(const caf::error& err) {
+  return err ? to_string(failure_of(err)) : std::string{};
+}
+
+} // namespace cluster_channel
