@@ -29,7 +29,7 @@ caf::expected<value> call_with_json(const cluster_channel::slot<Request, Respons
   if (!response)
     return response.error();
   if constexpr (std::is_void_v<Response>)
-    return value{nullptr};
+    return value(nullptr);
   else
     return cluster_channel::to_json(*response);
 }
