@@ -32,8 +32,8 @@ inline constexpr caf::timespan no_timeout = caf::timespan::max();
 /// race between actors that terminate can lose a call.
 class pending_call {
 public:
-  pending_call(std::string slot, std::string param, bytes data, std::shared_ptr<answer_sink> sink)
-      : slot{std::move(slot)}, param{std::move(param)}, data{std::move(data)}, sink_{std::move(sink)} {}
+  pending_call(std::string to_slot, std::string its_param, bytes request, std::shared_ptr<answer_sink> sink)
+      : slot{std::move(to_slot)}, param{std::move(its_param)}, data{std::move(request)}, sink_{std::move(sink)} {}
 
   pending_call(const pending_call&) = delete;
   pending_call& operator=(const pending_call&) = delete;

@@ -30,14 +30,32 @@ struct slot_response {
   bytes data;
 };
 
+namespace detail {
+
+/// Lets CAF carry `data` as a string, which it copies whole; of a vector of bytes it would inspect each one.
+template <class Inspector, class... Fields>
+typename Inspector::result_type inspect_with_bytes(Inspector& f, bytes& data, Fields&... fields) {
+  std::string text{as_text(data)};
+  if constexpr (Inspector::writes_state) {
+    auto result = f(fields..., text);
+    const auto view = as_bytes_view(text);
+    data.assign(view.begin(), view.end());
+    return result;
+  } else {
+    return f(fields..., text);
+  }
+}
+
+} // namespace detail
+
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, slot_request& x) {
-  return f(caf::meta::type_name("cluster_channel::slot_request"), x.slot, x.param, x.data);
+  return detail::inspect_with_bytes(f, x.data, x.slot, x.param);
 }
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, slot_response& x) {
-  return f(caf::meta::type_name("cluster_channel::slot_response"), x.data);
+  return detail::inspect_with_bytes(f, x.data);
 }
 
 /// Asks a router how its pool is doing; answered with `pool_stats`.
@@ -94,6 +112,7 @@ struct node_gone {
   bool served = false;     ///< it was given at least one call
   bool permanent = false;  ///< starting another one cannot help (the two ends do not fit)
   bool misbehaved = false; ///< its process is to be killed rather than asked to end
+  bool gave_up = false;    ///< set by the supervisor: it will not be replaced before something changes
 };
 
 /// Supervisor to router: this many requested nodes will not come.

@@ -132,6 +132,8 @@ void router_state::node_is_gone(const node_gone& event) {
   if (proxies_.erase(event.node) == 0)
     return;
   fail_all(table_.remove_node(event.node), event.cause);
+  if (event.gave_up)
+    fail_all(table_.launches_failed(0), event.cause);
   dispatch();
 }
 

@@ -159,13 +159,16 @@ void supervisor_state::process_is_started(const process_started& event) {
 }
 
 void supervisor_state::process_is_failed(const process_failed& event) {
-  if (children_.erase(event.node) == 0)
+  auto pos = children_.find(event.node);
+  if (pos == children_.end())
     return;
+  const auto round = pos->second.round;
+  children_.erase(pos);
   if (stopping_) {
     end_stopping();
     return;
   }
-  start_failed(1, event.permanent, failure_of(event.cause));
+  start_failed_for_router(event.permanent, failure_of(event.cause), round);
   launch_owed();
 }
 
@@ -199,14 +202,19 @@ void supervisor_state::node_is_gone(const node_gone& event) {
   child.proxy = nullptr;
   const auto was_ready = std::exchange(child.ready, false);
   if (was_ready) {
+    auto for_router = event;
     const auto unstable = !event.served && self_->clock().now() - child.ready_at < stable_after;
-    if (unstable && !stopping_)
-      start_failed(0, event.permanent, event.cause); // first, so that a replacement waits for the pause
-    else
+    if (!unstable) {
       policy_.start_succeeded();
-    caf::anon_send(router_, event);
+    } else if (!stopping_) {
+      if (auto why = start_failed(0, event.permanent, event.cause, child.round)) {
+        for_router.cause = std::move(*why);
+        for_router.gave_up = true;
+      }
+    }
+    caf::anon_send(router_, std::move(for_router));
   } else if (!stopping_) {
-    start_failed(1, event.permanent, event.cause);
+    start_failed_for_router(event.permanent, event.cause, child.round);
   }
   if (child.reaped) {
     process_left(pos);
@@ -249,28 +257,36 @@ void supervisor_state::launch_owed() {
     return;
   // A process that lost its link but is not reaped yet still counts: never more than `nodes` processes.
   for (; owed_ > 0 && children_.size() < options_.nodes; --owed_) {
-    children_.emplace(++last_node_, child{});
+    children_.emplace(++last_node_, child{.round = round_});
     host_->launch(last_node_);
   }
 }
 
-void supervisor_state::start_failed(std::size_t count, bool permanent, const failure& cause) {
+std::optional<failure> supervisor_state::start_failed(std::size_t count, bool permanent, const failure& cause,
+                                                      std::size_t round) {
   owed_ += count;
+  auto why = cause;
+  if (why.code == errc::node_died)
+    why.code = errc::launch_failed;
+  if (round != round_)
+    return why; // its round of starts was given up while it was still starting
   if (backing_off_)
-    return; // belongs to the round of starts that the pause is for
+    return std::nullopt; // the pause is for the whole round
   const auto decision = policy_.start_failed(permanent);
   if (const auto* restart = std::get_if<restart_after>(&decision)) {
     backing_off_ = true;
     self_->delayed_send(self_, restart->pause, backoff_over{});
-    return;
+    return std::nullopt;
   }
-  auto why = cause;
-  if (why.code == errc::node_died)
-    why.code = errc::launch_failed;
+  ++round_;
   if (const auto failures = std::get<give_up>(decision).failures; failures > 1)
     why.text = "gave up after " + std::to_string(failures) + " failed starts, the last one: " + why.text;
-  if (owed_ > 0)
-    caf::anon_send(router_, launches_gave_up{std::exchange(owed_, 0), std::move(why)});
+  return why;
+}
+
+void supervisor_state::start_failed_for_router(bool permanent, const failure& cause, std::size_t round) {
+  if (auto why = start_failed(1, permanent, cause, round))
+    caf::anon_send(router_, launches_gave_up{std::exchange(owed_, 0), std::move(*why)});
 }
 
 void supervisor_state::process_left(children::iterator pos) {

@@ -16,6 +16,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <vector>
 
 namespace cluster_channel {
@@ -40,10 +41,11 @@ public:
 
 private:
   struct child {
-    std::int32_t pid = 0; // 0 until it started
-    caf::actor proxy;     // empty before it started and after its link is gone
-    bool ready = false;   // said hello, and the router knows it
-    bool reaped = false;  // its process is gone
+    std::int32_t pid = 0;  // 0 until it started
+    caf::actor proxy;      // empty before it started and after its link is gone
+    bool ready = false;    // said hello, and the router knows it
+    bool reaped = false;   // its process is gone
+    std::size_t round = 0; // what round_ was when it was launched
     std::chrono::steady_clock::time_point ready_at;
   };
   using children = std::map<node_id, child>;
@@ -67,7 +69,9 @@ private:
 
   // -- helpers ----------------------------------------------------------------
   void launch_owed();
-  void start_failed(std::size_t count, bool permanent, const failure& cause);
+  /// A start of `round` failed, leaving `count` of the router's requests open. @returns why to give up, if it is time.
+  std::optional<failure> start_failed(std::size_t count, bool permanent, const failure& cause, std::size_t round);
+  void start_failed_for_router(bool permanent, const failure& cause, std::size_t round);
   void process_left(children::iterator pos);
   void signal_all(int signo);
 
@@ -79,6 +83,7 @@ private:
   restart_policy policy_{backoff_options{}};
   children children_;
   std::size_t owed_ = 0;     // nodes the router asked for that are not launched yet
+  std::size_t round_ = 0;    // counts how often it gave up
   bool backing_off_ = false; // a pause after a failed start is running
   bool stopping_ = false;    // what starts now is ended at once
   node_id last_node_ = 0;

@@ -2,6 +2,7 @@
 #include <cluster_channel/actors/child_proxy.hpp>
 #include <cluster_channel/actors/router.hpp>
 #include <cluster_channel/actors/supervisor.hpp>
+#include <cluster_channel/channels/router_target.hpp>
 #include <cluster_channel/channels/master_channel.hpp>
 
 #include <caf/io/middleman.hpp>
@@ -10,7 +11,6 @@
 
 #include <filesystem>
 #include <mutex>
-#include <shared_mutex>
 #include <stdexcept>
 
 namespace cluster_channel {
@@ -21,35 +21,6 @@ namespace {
 struct own_system {
   actor_system_config config;
   caf::actor_system system{config};
-};
-
-/// Hands calls to a router until the channel goes: an actor handle must not be used after its system.
-class router_target final : public call_target {
-public:
-  router_target(caf::actor router, caf::timespan timeout) : router_{std::move(router)}, timeout_{timeout} {}
-
-  void submit(pending_call_ptr call) override {
-    std::shared_lock guard{mutex_};
-    if (router_)
-      caf::anon_send(router_, std::move(call));
-    // Else the call ends with channel_closed as it is dropped here.
-  }
-
-  void announce(const message&) override {
-    // Children do not call the master's slots in this version.
-  }
-
-  caf::timespan default_timeout() const noexcept override { return timeout_; }
-
-  void detach() {
-    std::unique_lock guard{mutex_};
-    router_ = nullptr;
-  }
-
-private:
-  std::shared_mutex mutex_;
-  caf::actor router_;
-  const caf::timespan timeout_;
 };
 
 master_options checked(master_options options) {
@@ -117,7 +88,7 @@ public:
       throw std::logic_error("this master_channel already serves an event_bus: make one channel for each bus");
     settings_->set(
         {.options = options_, .greeting = greeting(std::move(bus.slots)), .executable = options_.executable});
-    target_ = std::make_shared<router_target>(router_, options_.timeout);
+    target_ = std::make_shared<detail::router_target>(router_, options_.timeout);
     return target_;
   }
 
@@ -153,7 +124,7 @@ private:
   const master_options options_;
   std::shared_ptr<current_settings> settings_ = std::make_shared<current_settings>();
   std::mutex connect_mutex_;
-  std::shared_ptr<router_target> target_; // set when a bus connects
+  std::shared_ptr<detail::router_target> target_; // set when a bus connects
   caf::actor router_;
   caf::actor supervisor_;
   std::shared_ptr<process_host> host_; // destroyed first: ends what is left, calls no listener after that

@@ -1,5 +1,4 @@
 #include "events.hpp"
-
 #include <chrono>
 #include <csignal>
 #include <stdexcept>

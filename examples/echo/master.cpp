@@ -1,7 +1,5 @@
 // echo_master [--nodes N] SLOT JSON: calls one slot of echo_child and prints the response as JSON.
 
-#include "events.hpp"
-
 #include <cluster_channel/channels/event_bus.hpp>
 #include <cluster_channel/channels/master_channel.hpp>
 #include <cluster_channel/serialization/json.hpp>
@@ -9,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
 
+#include "events.hpp"
 #include <filesystem>
 #include <functional>
 #include <iostream>

@@ -17,8 +17,8 @@ struct batch {
 BOOST_DESCRIBE_STRUCT(batch, (), (paths))
 
 struct file_hash {
-  std::string sha256; ///< 64 lower-case hexadecimal digits; empty if the file could not be read
-  std::string error;  ///< why not
+  std::string sha256;     ///< 64 lower-case hexadecimal digits; empty if the file could not be read
+  std::string error;      ///< why not
   std::uint64_t size = 0; ///< bytes read
 };
 BOOST_DESCRIBE_STRUCT(file_hash, (), (sha256, error, size))

@@ -1,14 +1,12 @@
-#include "events.hpp"
-
 #include <openssl/evp.h>
 
+#include "events.hpp"
 #include <array>
 #include <cerrno>
-#include <memory>
-#include <system_error>
-
 #include <fcntl.h>
+#include <memory>
 #include <sys/stat.h>
+#include <system_error>
 #include <unistd.h>
 
 namespace hash_files {

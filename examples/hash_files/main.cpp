@@ -1,11 +1,7 @@
 // hash_files [--nodes N] PATH…: prints what sha256sum prints, hashing in child processes.
 //
-// The program is its own child. A child that dies (of a broken disk driver, say) fails the files of one batch, which are
-// reported like unreadable ones.
-
-#include "events.hpp"
-#include "progress_bar.hpp"
-#include "walk.hpp"
+// The program is its own child. A child that dies (of a broken disk driver, say) fails the files of one batch, which
+// are reported like unreadable ones.
 
 #include <cluster_channel/channels/child_channel.hpp>
 #include <cluster_channel/channels/event_bus.hpp>
@@ -13,6 +9,9 @@
 
 #include <CLI/CLI.hpp>
 
+#include "events.hpp"
+#include "progress_bar.hpp"
+#include "walk.hpp"
 #include <algorithm>
 #include <chrono>
 #include <iostream>
@@ -34,10 +33,17 @@ void print_line(const std::string& sha256, std::string_view path) {
   std::string escaped;
   for (const char c : path) {
     switch (c) {
-      case '\\': escaped += "\\\\"; break;
-      case '\n': escaped += "\\n"; break;
-      case '\r': escaped += "\\r"; break;
-      default: escaped += c;
+    case '\\':
+      escaped += "\\\\";
+      break;
+    case '\n':
+      escaped += "\\n";
+      break;
+    case '\r':
+      escaped += "\\r";
+      break;
+    default:
+      escaped += c;
     }
   }
   std::cout << (escaped.size() == path.size() ? "" : "\\") << sha256 << "  " << escaped << '\n';
@@ -114,7 +120,7 @@ int main(int argc, char** argv) {
   bool summary = false;
   std::vector<std::string> paths;
   app.add_option("--nodes", nodes, "at most this many child processes (default: the number of CPUs)")
-    ->check(CLI::PositiveNumber);
+      ->check(CLI::PositiveNumber);
   app.add_flag("--summary", summary, "print the number of files, bytes and seconds on stderr");
   app.add_option("path", paths, "files and directories")->required();
   CLI11_PARSE(app, argc, argv);

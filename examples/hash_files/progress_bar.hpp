@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <cstdio>
 #include <string>
-
 #include <unistd.h>
 
 namespace hash_files {

@@ -1,8 +1,7 @@
-#include "events.hpp"
-
 #include <cluster_channel/channels/event_bus.hpp>
 #include <cluster_channel/channels/master_channel.hpp>
 
+#include "events.hpp"
 #include <iostream>
 #include <string>
 

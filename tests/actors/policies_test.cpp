@@ -233,25 +233,25 @@ TEST_P(PoolOptionsTest, RefusesABadValueAndNamesTheOption) {
 }
 
 INSTANTIATE_TEST_SUITE_P(
-  All, PoolOptionsTest,
-  ::testing::Values(
-    bad_option{"executable", [](pool_options& x) { x.executable.clear(); }},
-    bad_option{"working_directory", [](pool_options& x) { x.working_directory = "/no/such/directory"; }},
-    bad_option{"nodes", [](pool_options& x) { x.nodes = 1'000'001; }},
-    bad_option{"min_nodes", [](pool_options& x) { x.nodes = 2, x.min_nodes = 3; }},
-    bad_option{"calls_per_node", [](pool_options& x) { x.calls_per_node = 0; }},
-    bad_option{"buffer_calls_max", [](pool_options& x) { x.buffer_calls_max = 0; }},
-    bad_option{"buffer_bytes_max", [](pool_options& x) { x.buffer_bytes_max = 0; }},
-    bad_option{"frame_bytes_max", [](pool_options& x) { x.frame_bytes_max = 10; }},
-    bad_option{"frame_bytes_max", [](pool_options& x) { x.frame_bytes_max = std::size_t{1} << 33; }},
-    bad_option{"timeout", [](pool_options& x) { x.timeout = caf::timespan::zero(); }},
-    bad_option{"start_timeout", [](pool_options& x) { x.start_timeout = 0ms; }},
-    bad_option{"failures_max", [](pool_options& x) { x.backoff.failures_max = 0; }},
-    bad_option{"backoff", [](pool_options& x) { x.backoff.longest = 1ms; }},
-    bad_option{"drain_timeout", [](pool_options& x) { x.drain_timeout = -1ms; }},
-    bad_option{"exit_grace", [](pool_options& x) { x.exit_grace = -1ms; }},
-    bad_option{"term_grace", [](pool_options& x) { x.term_grace = -1ms; }},
-    bad_option{"disconnect_grace", [](pool_options& x) { x.disconnect_grace = -1ms; }}));
+    All, PoolOptionsTest,
+    ::testing::Values(bad_option{"executable", [](pool_options& x) { x.executable.clear(); }},
+                      bad_option{"working_directory",
+                                 [](pool_options& x) { x.working_directory = "/no/such/directory"; }},
+                      bad_option{"nodes", [](pool_options& x) { x.nodes = 1'000'001; }},
+                      bad_option{"min_nodes", [](pool_options& x) { x.nodes = 2, x.min_nodes = 3; }},
+                      bad_option{"calls_per_node", [](pool_options& x) { x.calls_per_node = 0; }},
+                      bad_option{"buffer_calls_max", [](pool_options& x) { x.buffer_calls_max = 0; }},
+                      bad_option{"buffer_bytes_max", [](pool_options& x) { x.buffer_bytes_max = 0; }},
+                      bad_option{"frame_bytes_max", [](pool_options& x) { x.frame_bytes_max = 10; }},
+                      bad_option{"frame_bytes_max", [](pool_options& x) { x.frame_bytes_max = std::size_t{1} << 33; }},
+                      bad_option{"timeout", [](pool_options& x) { x.timeout = caf::timespan::zero(); }},
+                      bad_option{"start_timeout", [](pool_options& x) { x.start_timeout = 0ms; }},
+                      bad_option{"failures_max", [](pool_options& x) { x.backoff.failures_max = 0; }},
+                      bad_option{"backoff", [](pool_options& x) { x.backoff.longest = 1ms; }},
+                      bad_option{"drain_timeout", [](pool_options& x) { x.drain_timeout = -1ms; }},
+                      bad_option{"exit_grace", [](pool_options& x) { x.exit_grace = -1ms; }},
+                      bad_option{"term_grace", [](pool_options& x) { x.term_grace = -1ms; }},
+                      bad_option{"disconnect_grace", [](pool_options& x) { x.disconnect_grace = -1ms; }}));
 
 } // namespace
 

@@ -345,54 +345,54 @@ TEST(RouteTable, KeepsItsInvariantsUnderRandomEvents) {
     const auto nodes_max = 1 + below(4);
     const auto calls_per_node = 1 + below(3);
     auto table = make_table(nodes_max, calls_per_node);
-    std::deque<call_id> line;                      // waiting, in order
-    std::map<node_id, std::set<call_id>> running;  // on ready nodes
+    std::deque<call_id> line;                     // waiting, in order
+    std::map<node_id, std::set<call_id>> running; // on ready nodes
     std::set<call_id> ended;
     std::size_t launching = 0;
     call_id last_call = 0;
     node_id last_node = 0;
     for (int step = 0; step < 400; ++step) {
       switch (below(6)) {
-        case 0:
-        case 1:
-          ASSERT_TRUE(table.submit(++last_call, 1));
-          line.push_back(last_call);
-          break;
-        case 2:
-          if (launching > 0) {
-            --launching;
-            table.node_ready(++last_node);
-            running[last_node];
+      case 0:
+      case 1:
+        ASSERT_TRUE(table.submit(++last_call, 1));
+        line.push_back(last_call);
+        break;
+      case 2:
+        if (launching > 0) {
+          --launching;
+          table.node_ready(++last_node);
+          running[last_node];
+        }
+        break;
+      case 3:
+        if (!running.empty()) {
+          auto pos = std::next(running.begin(), static_cast<std::ptrdiff_t>(below(running.size())));
+          if (!pos->second.empty()) {
+            const auto call = *pos->second.begin();
+            ASSERT_TRUE(table.complete(pos->first, call));
+            pos->second.erase(call);
+            ASSERT_TRUE(ended.insert(call).second);
           }
-          break;
-        case 3:
-          if (!running.empty()) {
-            auto pos = std::next(running.begin(), static_cast<std::ptrdiff_t>(below(running.size())));
-            if (!pos->second.empty()) {
-              const auto call = *pos->second.begin();
-              ASSERT_TRUE(table.complete(pos->first, call));
-              pos->second.erase(call);
-              ASSERT_TRUE(ended.insert(call).second);
-            }
-          }
-          break;
-        case 4:
-          if (!running.empty() && below(3) == 0) {
-            auto pos = std::next(running.begin(), static_cast<std::ptrdiff_t>(below(running.size())));
-            const auto lost = table.remove_node(pos->first);
-            ASSERT_EQ(std::set<call_id>(lost.begin(), lost.end()), pos->second);
-            for (auto call : lost)
-              ASSERT_TRUE(ended.insert(call).second);
-            running.erase(pos);
-          }
-          break;
-        default:
-          if (!line.empty() && below(3) == 0) {
-            auto pos = std::next(line.begin(), static_cast<std::ptrdiff_t>(below(line.size())));
-            ASSERT_TRUE(table.withdraw(*pos));
-            ASSERT_TRUE(ended.insert(*pos).second);
-            line.erase(pos);
-          }
+        }
+        break;
+      case 4:
+        if (!running.empty() && below(3) == 0) {
+          auto pos = std::next(running.begin(), static_cast<std::ptrdiff_t>(below(running.size())));
+          const auto lost = table.remove_node(pos->first);
+          ASSERT_EQ(std::set<call_id>(lost.begin(), lost.end()), pos->second);
+          for (auto call : lost)
+            ASSERT_TRUE(ended.insert(call).second);
+          running.erase(pos);
+        }
+        break;
+      default:
+        if (!line.empty() && below(3) == 0) {
+          auto pos = std::next(line.begin(), static_cast<std::ptrdiff_t>(below(line.size())));
+          ASSERT_TRUE(table.withdraw(*pos));
+          ASSERT_TRUE(ended.insert(*pos).second);
+          line.erase(pos);
+        }
       }
       const auto plan = table.dispatch();
       launching += plan.launch;
@@ -407,7 +407,7 @@ TEST(RouteTable, KeepsItsInvariantsUnderRandomEvents) {
       const auto idle = std::any_of(running.begin(), running.end(), [](const auto& x) { return x.second.empty(); });
       ASSERT_FALSE(idle && !line.empty()) << "a call waits while a node is idle";
       ASSERT_FALSE(line.size() > launching && running.size() + launching < nodes_max)
-        << "a call waits while a node may be launched for it";
+          << "a call waits while a node may be launched for it";
       ASSERT_EQ(table.waiting(), line.size());
       ASSERT_EQ(table.waiting_bytes(), line.size());
       ASSERT_EQ(table.launching_nodes(), launching);

@@ -1,0 +1,12 @@
+# cluster_channel_private_options(target): warnings and sanitizers for our own code, never for its users.
+function(cluster_channel_private_options target)
+  target_compile_options(${target} PRIVATE
+    -Wall -Wextra -Wpedantic -Wshadow$<$<CXX_COMPILER_ID:GNU>:=local> -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-align -Wunused
+    # Designated initializers name what differs from the defaults; the rest is meant to be left out.
+    -Wno-missing-field-initializers
+    $<$<BOOL:${CLUSTER_CHANNEL_WARNINGS_AS_ERRORS}>:-Werror>)
+  if(CLUSTER_CHANNEL_SANITIZERS)
+    target_compile_options(${target} PRIVATE -fsanitize=${CLUSTER_CHANNEL_SANITIZERS} -fno-omit-frame-pointer)
+    target_link_options(${target} PUBLIC -fsanitize=${CLUSTER_CHANNEL_SANITIZERS})
+  endif()
+endfunction()
