@@ -268,8 +268,10 @@ std::optional<failure> supervisor_state::start_failed(std::size_t count, bool pe
   auto why = cause;
   if (why.code == errc::node_died)
     why.code = errc::launch_failed;
-  if (round != round_)
-    return why; // its round of starts was given up while it was still starting
+  if (round != round_) { // its round of starts was given up while it was still starting
+    why.text = gave_up_text_ + why.text;
+    return why;
+  }
   if (backing_off_)
     return std::nullopt; // the pause is for the whole round
   const auto decision = policy_.start_failed(permanent);
@@ -279,8 +281,10 @@ std::optional<failure> supervisor_state::start_failed(std::size_t count, bool pe
     return std::nullopt;
   }
   ++round_;
-  if (const auto failures = std::get<give_up>(decision).failures; failures > 1)
-    why.text = "gave up after " + std::to_string(failures) + " failed starts, the last one: " + why.text;
+  const auto failures = std::get<give_up>(decision).failures;
+  gave_up_text_ =
+      failures > 1 ? "gave up after " + std::to_string(failures) + " failed starts, the last one: " : std::string{};
+  why.text = gave_up_text_ + why.text;
   return why;
 }
 

@@ -17,6 +17,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace cluster_channel {
@@ -84,6 +85,7 @@ private:
   children children_;
   std::size_t owed_ = 0;     // nodes the router asked for that are not launched yet
   std::size_t round_ = 0;    // counts how often it gave up
+  std::string gave_up_text_; // how the last giving up is put
   bool backing_off_ = false; // a pause after a failed start is running
   bool stopping_ = false;    // what starts now is ended at once
   node_id last_node_ = 0;

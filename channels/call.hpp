@@ -140,10 +140,10 @@ public:
     static_assert(std::is_base_of_v<caf::scheduled_actor, Self>,
                   "then() needs an event-based actor; in a blocking actor or outside of actors use get()");
     const auto id = self->new_request_id(caf::message_priority::normal).response_id();
-    const auto resume = [state = state_, on_value, on_error]() mutable {
+    auto resume = [state = state_, on_value, on_error]() mutable {
       auto x = state->take();
-      if (!x)
-        on_error(x.error());
+      if (auto err = x ? caf::error{} : x.error())
+        on_error(err);
       else if constexpr (std::is_void_v<Response>)
         on_value();
       else

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cluster_channel/channels/promise.hpp>
+#include <cluster_channel/serialization/caf_message.hpp>
 
 #include <caf/actor.hpp>
 #include <caf/actor_cast.hpp>
@@ -84,10 +85,10 @@ concept answers_at_once =
                                std::declval<F&>(), std::declval<const stored_request<Request>&>()))>>;
 
 template <class T>
-concept actor_handle = requires {
+concept actor_handle = requires(const T& x) {
   typename T::signatures;
-}
-&&std::is_convertible_v<T, caf::strong_actor_ptr>;
+  caf::actor_cast<caf::strong_actor_ptr>(x);
+};
 
 /// Answers `done` with what `f` returns or throws.
 template <class Response, class F>

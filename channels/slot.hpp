@@ -15,6 +15,7 @@
 #include <cluster_channel/channels/handler.hpp>
 #include <cluster_channel/channels/slot_checks.hpp>
 #include <cluster_channel/channels/slot_core.hpp>
+#include <cluster_channel/serialization/caf_message.hpp>
 
 #include <caf/actor_system.hpp>
 #include <caf/delegated.hpp>
