@@ -42,5 +42,6 @@ grep -q 'no_such_file: No such file or directory' errors || fail "the missing fi
 if "$hash_files" 2> /dev/null; then
   fail "no path must be an error"
 fi
-[ ! -s /dev/null ] && "$hash_files" tree 2> errors > /dev/null && [ ! -s errors ] || fail "no progress bar without a terminal"
+"$hash_files" tree 2> errors > /dev/null || fail "exit status with stderr in a file"
+[ ! -s errors ] || fail "no progress bar without a terminal"
 echo passed

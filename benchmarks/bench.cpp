@@ -1,0 +1,136 @@
+// Prints the time of one call at a time and the rate of pipelined calls to one echo_child, next to a raw socket pair in
+// the same run. The two take turns, so that both meet the same noise: compare them, do not quote one alone.
+
+#include <cluster_channel/channels/event_bus.hpp>
+#include <cluster_channel/channels/master_channel.hpp>
+
+#include <CLI/CLI.hpp>
+
+#include "events.hpp" // examples/echo
+#include "raw_socket.hpp"
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <semaphore>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace {
+
+using clock_type = std::chrono::steady_clock;
+
+struct settings {
+  std::size_t message_bytes = 64;
+  std::size_t pings = 3000;
+  std::size_t calls = 200'000;
+  std::size_t window = 256;
+  std::size_t rounds = 5;
+};
+
+double microseconds(clock_type::duration x) {
+  return std::chrono::duration<double, std::micro>(x).count();
+}
+
+double median(std::vector<double> xs) {
+  std::nth_element(xs.begin(), xs.begin() + static_cast<std::ptrdiff_t>(xs.size() / 2), xs.end());
+  return xs[xs.size() / 2];
+}
+
+/// Median time of one `action` in microseconds.
+template <class F>
+double p50(std::size_t count, F action) {
+  std::vector<double> times;
+  times.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto start = clock_type::now();
+    action();
+    times.push_back(microseconds(clock_type::now() - start));
+  }
+  return median(std::move(times));
+}
+
+/// Actions a second, in millions.
+template <class F>
+double rate(std::size_t count, F all) {
+  const auto start = clock_type::now();
+  all();
+  return static_cast<double>(count) / microseconds(clock_type::now() - start);
+}
+
+class channel_echo {
+public:
+  explicit channel_echo(const settings& config)
+      : text_(config.message_bytes, 'x'),
+        channel_{{.executable = CLUSTER_CHANNEL_ECHO_CHILD, .nodes = 1, .calls_per_node = config.window}},
+        bus_{channel_} {}
+
+  void ping() {
+    if (!bus_.echo(text_).get())
+      throw std::runtime_error("a call failed");
+  }
+
+  void pipeline(std::size_t count, std::size_t window) {
+    std::counting_semaphore<> room{static_cast<std::ptrdiff_t>(window)};
+    std::atomic<std::size_t> failed{0};
+    for (std::size_t i = 0; i < count; ++i) {
+      room.acquire();
+      bus_.echo(text_).on_result([&](const caf::expected<std::string>& x) {
+        failed += !x;
+        room.release();
+      });
+    }
+    for (std::size_t i = 0; i < window; ++i)
+      room.acquire();
+    if (failed > 0)
+      throw std::runtime_error("calls failed");
+  }
+
+private:
+  std::string text_;
+  cluster_channel::master_channel channel_;
+  cluster_channel::event_bus<echo::events> bus_;
+};
+
+void run(const settings& config) {
+  bench::raw_echo raw{config.message_bytes}; // forks, so it comes before any thread
+  channel_echo ours{config};
+  for (std::size_t i = 0; i < 200; ++i) {
+    raw.ping();
+    ours.ping();
+  }
+  std::vector<double> raw_p50, our_p50, p50_ratio, raw_rate, our_rate, rate_ratio;
+  for (std::size_t round = 0; round < config.rounds; ++round) {
+    raw_p50.push_back(p50(config.pings, [&] { raw.ping(); }));
+    our_p50.push_back(p50(config.pings, [&] { ours.ping(); }));
+    p50_ratio.push_back(our_p50.back() / raw_p50.back());
+    raw_rate.push_back(rate(config.calls, [&] { raw.pipeline(config.calls, config.window); }));
+    our_rate.push_back(rate(config.calls, [&] { ours.pipeline(config.calls, config.window); }));
+    rate_ratio.push_back(our_rate.back() / raw_rate.back());
+  }
+  std::printf("%zu-byte echo, one child, medians of %zu rounds\n", config.message_bytes, config.rounds);
+  std::printf("%-34s %14s %16s %8s\n", "", "raw socketpair", "cluster_channel", "ratio");
+  std::printf("%-34s %11.1f us %13.1f us %8.2f\n", "one at a time, p50", median(raw_p50), median(our_p50),
+              median(p50_ratio));
+  std::printf("%zu in flight, calls/s %12s %11.3f M/s %12.3f M/s %8.2f\n", config.window, "", median(raw_rate),
+              median(our_rate), median(rate_ratio));
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  settings config;
+  CLI::App app{"Times cluster_channel next to a raw socket pair."};
+  app.add_option("--bytes", config.message_bytes, "size of a message")->check(CLI::PositiveNumber);
+  app.add_option("--pings", config.pings, "calls one at a time, each round")->check(CLI::PositiveNumber);
+  app.add_option("--calls", config.calls, "pipelined calls, each round")->check(CLI::PositiveNumber);
+  app.add_option("--window", config.window, "pipelined calls in flight")->check(CLI::PositiveNumber);
+  app.add_option("--rounds", config.rounds, "how often both are timed")->check(CLI::PositiveNumber);
+  CLI11_PARSE(app, argc, argv);
+  try {
+    run(config);
+  } catch (const std::exception& ex) {
+    std::fprintf(stderr, "bench: %s\n", ex.what());
+    return 1;
+  }
+}
