@@ -1,6 +1,7 @@
 #include "raw_socket.hpp"
 
-#include <cstdlib>
+#include <algorithm>
+#include <cerrno>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <system_error>
@@ -63,6 +64,8 @@ void raw_echo::ping() {
 }
 
 void raw_echo::pipeline(std::size_t count, std::size_t window) {
+  constexpr std::size_t unanswered_bytes_max = 16 * 1024;
+  window = std::clamp<std::size_t>(unanswered_bytes_max / message_bytes_, 1, window);
   std::size_t sent = 0;
   for (std::size_t received = 0; received < count; ++received) {
     for (; sent < count && sent - received < window; ++sent)

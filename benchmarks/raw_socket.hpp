@@ -16,7 +16,8 @@ public:
   /// Sends one message and waits for its echo.
   void ping();
 
-  /// Sends `count` messages, at most `window` of them unanswered at a time.
+  /// Sends `count` messages, at most `window` of them unanswered at a time, and at most 16 KiB of them: both ends
+  /// block, and would wait for each other with the buffers full.
   void pipeline(std::size_t count, std::size_t window);
 
 private:

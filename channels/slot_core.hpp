@@ -9,7 +9,7 @@
 #include <cluster_channel/channels/handler.hpp>
 
 #include <algorithm>
-#include <atomic>
+#include <exception>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -194,11 +194,16 @@ private:
 
   void submit(call_target& far_end, const stored& request, std::string param, caf::timespan timeout,
               std::shared_ptr<answer_sink> sink) const {
-    bytes data;
-    if constexpr (!std::is_void_v<Request>)
-      data = encode(request);
-    auto call = std::make_shared<pending_call>(name_, std::move(param), std::move(data), std::move(sink));
+    auto call = std::make_shared<pending_call>(name_, std::move(param), bytes{}, std::move(sink));
     call->timeout = timeout > caf::timespan::zero() ? timeout : far_end.default_timeout();
+    if constexpr (!std::is_void_v<Request>) {
+      try {
+        call->data = encode(request);
+      } catch (const std::exception& ex) { // a user's inspect() refused, or a container beyond 2^32 elements
+        call->fail(errc::bad_payload, std::string{"the request cannot be encoded: "} + ex.what());
+        return;
+      }
+    }
     far_end.submit(std::move(call));
   }
 
@@ -215,10 +220,18 @@ private:
   static answer encoded(const caf::expected<Response>& x) {
     if (!x)
       return failure_of(x.error());
-    if constexpr (std::is_void_v<Response>)
+    if constexpr (std::is_void_v<Response>) {
       return bytes{};
-    else
-      return encode(*x);
+    } else {
+      try {
+        return encode(*x);
+      } catch (const std::exception& ex) {
+        failure what;
+        what.code = errc::bad_payload;
+        what.text = std::string{"the response cannot be encoded: "} + ex.what();
+        return what;
+      }
+    }
   }
 
   /// An error of a local handler says which slot it came from, as one from a far end does.

@@ -11,7 +11,8 @@
 namespace caf {
 
 template <class T>
-  requires cluster_channel::detail::described<T>
-struct allowed_unsafe_message_type<T> : std::true_type {};
+requires cluster_channel::detail::described<T>
+struct allowed_unsafe_message_type<T> : std::true_type {
+};
 
 } // namespace caf

@@ -9,24 +9,24 @@ namespace cluster_channel {
 
 namespace {
 
-/// What CAF's own errors and those of a user's actors say, without the help of an actor system.
-std::string text_of(const caf::error& err) {
-  std::string result;
+std::string name_of_foreign(const caf::error& err) {
   if (err.category() == caf::atom("system"))
-    result = caf::to_string(static_cast<caf::sec>(err.code()));
-  else if (err.category() == caf::atom("exit"))
-    result = caf::to_string(static_cast<caf::exit_reason>(err.code()));
-  else
-    result = caf::to_string(err.category()) + " error " + std::to_string(err.code());
+    return caf::to_string(static_cast<caf::sec>(err.code()));
+  if (err.category() == caf::atom("exit"))
+    return caf::to_string(static_cast<caf::exit_reason>(err.code()));
+  return caf::to_string(err.category()) + " error " + std::to_string(err.code());
+}
+
+/// What CAF's own errors and those of a user's actors say, without the help of an actor system.
+std::string text_of(const caf::error& err, const std::string& name) {
   const auto& context = err.context();
   if (context.empty())
-    return result;
-  // A lone text says more than the code it comes with.
-  if (context.match_elements<std::string>())
-    return err.category() == caf::atom("system") && err.code() == static_cast<std::uint8_t>(caf::sec::runtime_error)
-               ? context.get_as<std::string>(0)
-               : result + ": " + context.get_as<std::string>(0);
-  return result + caf::to_string(context);
+    return name;
+  if (!context.match_elements<std::string>())
+    return name + caf::to_string(context);
+  // The text of a thrown exception says more than that there was one.
+  const auto& text = context.get_as<std::string>(0);
+  return err == caf::sec::runtime_error ? text : name + ": " + text;
 }
 
 errc code_of_foreign(const caf::error& err) {
@@ -121,11 +121,11 @@ failure failure_of(const caf::error& err) {
     if (err.context().match_elements<failure>())
       return err.context().get_as<failure>(0);
     result.code = static_cast<errc>(err.code());
-    result.text = to_string(result.code);
+    result.text = text_of(err, to_string(result.code));
     return result;
   }
   result.code = code_of_foreign(err);
-  result.text = text_of(err);
+  result.text = text_of(err, name_of_foreign(err));
   return result;
 }
 

@@ -21,9 +21,14 @@ inline constexpr const char* binary_codec = "binary";
 /// Default limit for one frame's body in bytes, both directions.
 inline constexpr std::size_t default_frame_bytes_max = std::size_t{64} << 20;
 
+/// Most slots in one hello, and most names in one event list: a frame of nothing but empty names would take many times
+/// its size in memory.
+inline constexpr std::size_t frame_items_max = std::size_t{1} << 16;
+
 /// Appends `msg` to `out` as one frame.
 /// @returns an empty error, or `message_too_large` with `out` unchanged if the body would exceed
-///          `frame_bytes_max` (or the format's own field limits).
+///          `frame_bytes_max` or the format's own limits: 65535 bytes for the name of a slot, parameter or codec,
+///          `frame_items_max`, 2^32 - 1 bytes for a body.
 caf::error write_frame(std::vector<char>& out, const message& msg, std::size_t frame_bytes_max);
 
 /// Joins bytes from a link into messages, however the bytes were split.
@@ -40,14 +45,18 @@ public:
   /// The next whole message. Empty if more bytes are needed or the reader is in error.
   std::optional<message> next();
 
-  /// The error that ended this stream, or empty. Its text says what was wrong and at which byte offset.
+  /// The error that ended this stream, or empty: `protocol_error`. Its text says what was wrong and at which byte of
+  /// the stream the bad frame starts. A hello's magic number is checked here; its version and codec are not, so that
+  /// whoever compares them can name both sides.
   const caf::error& error() const noexcept { return error_; }
 
-  /// Whether bytes of an incomplete frame are held: end of file now means a truncated frame.
+  /// Whether bytes of an incomplete frame are held, once `next` has returned empty: end of file now means a truncated
+  /// frame. False after an error.
   bool mid_frame() const noexcept { return buffer_.size() != position_; }
 
 private:
   std::optional<message> fail(std::string text);
+  void give_back();
 
   std::size_t frame_bytes_max_;
   std::vector<std::byte> buffer_;

@@ -1,12 +1,17 @@
-// Sorts payload types into the kinds that codecs and signatures treat alike.
+// Sorts payload types into the kinds that codecs and signatures treat alike. Compile time only; not for users, who
+// want `payload` and `slot_payload` of codec.hpp.
 #pragma once
 
 #include <boost/describe.hpp>
+#include <caf/error.hpp>
 #include <caf/meta/annotation.hpp>
+#include <caf/optional.hpp>
 
+#include <array>
 #include <chrono>
 #include <concepts>
 #include <cstddef>
+#include <optional>
 #include <ranges>
 #include <tuple>
 #include <type_traits>
@@ -15,19 +20,40 @@
 
 namespace cluster_channel::detail {
 
+// -- kinds --------------------------------------------------------------------
+
+/// Not long double: its size and padding differ between machines.
 template <class T>
-concept scalar = std::is_arithmetic_v<T> || std::is_enum_v<T>;
+concept scalar = (std::is_arithmetic_v<T> && !std::same_as<T, long double>) || std::is_enum_v<T>;
+
+template <class T>
+inline constexpr bool is_bool = std::is_same_v<T, bool>;
+template <class T>
+requires std::is_enum_v<T>
+inline constexpr bool is_bool<T> = std::is_same_v<std::underlying_type_t<T>, bool>;
+
+/// bool, and enums that are one.
+template <class T>
+concept bool_like = is_bool<T>;
 
 /// Scalars of which every bit pattern is a value, so that a run of them may be copied.
 template <class T>
-concept plain_scalar = scalar<T> && !std::same_as<T, bool>;
-
-template <class T>
-concept described = std::is_class_v<T> && boost::describe::has_describe_members<T>::value &&
-    boost::describe::has_describe_bases<T>::value;
+concept plain_scalar = scalar<T> && !bool_like<T>;
 
 template <class T>
 using members_of = boost::describe::describe_members<T, boost::describe::mod_public | boost::describe::mod_inherited>;
+
+template <class T>
+using all_members_of =
+    boost::describe::describe_members<T, boost::describe::mod_any_access | boost::describe::mod_inherited |
+                                             boost::describe::mod_hidden>;
+
+/// Described classes of which every member can be reached: encoding the others would silently drop what is private, or
+/// hidden by a member of the same name in a derived class.
+template <class T>
+concept described = std::is_class_v<T> && boost::describe::has_describe_members<T>::value &&
+                    boost::describe::has_describe_bases<T>::value &&
+                    boost::mp11::mp_size<members_of<T>>::value == boost::mp11::mp_size<all_members_of<T>>::value;
 
 template <class T>
 inline constexpr bool is_duration = false;
@@ -37,21 +63,48 @@ inline constexpr bool is_duration<std::chrono::duration<Rep, Period>> = true;
 template <class T>
 concept duration = is_duration<T>;
 
-/// std::array, std::pair, std::tuple.
+template <class T>
+struct fixed_array_traits;
+template <class T, std::size_t N>
+struct fixed_array_traits<std::array<T, N>> {
+  using element = T;
+  static constexpr std::size_t size = N;
+};
+template <class T, std::size_t N>
+struct fixed_array_traits<T[N]> {
+  using element = T;
+  static constexpr std::size_t size = N;
+};
+
+/// std::array and C arrays.
+template <class T>
+concept fixed_array = requires {
+  typename fixed_array_traits<T>::element;
+};
+
+/// std::pair, std::tuple.
 template <class T>
 concept tuple_like = requires {
   std::tuple_size<T>::value;
+}
+&&!fixed_array<T>;
+
+template <class T>
+struct optional_traits;
+template <class T>
+struct optional_traits<std::optional<T>> {
+  using element = T;
+};
+template <class T>
+struct optional_traits<caf::optional<T>> {
+  using element = T;
 };
 
 /// std::optional, caf::optional.
 template <class T>
-concept optional_like = requires(T& x, const T& y) {
-  typename T::value_type;
-  { *y } -> std::convertible_to<const typename T::value_type&>;
-  static_cast<bool>(y);
-  x = T{};
-}
-&&!std::ranges::range<T> && !std::is_pointer_v<T>;
+concept optional_like = requires {
+  typename optional_traits<T>::element;
+};
 
 template <class T>
 concept variant_like = requires {
@@ -89,10 +142,62 @@ concept container = std::ranges::range<T> && requires(T& x, element_t<T> y) {
   x.insert(x.end(), std::move(y));
 };
 
+/// CAF's hints to inspectors: names, formatting, callbacks.
+template <class T>
+concept annotation = std::is_base_of_v<caf::meta::annotation, T>;
+
+/// Finds whether a type has an `inspect` that takes any CAF inspector.
+struct probe_inspector {
+  using result_type = caf::error;
+  static constexpr bool reads_state = true;
+  static constexpr bool writes_state = false;
+  template <class... Ts>
+  result_type operator()(Ts&&...);
+};
+
+template <class T>
+concept inspectable = requires(probe_inspector& f, T& x) {
+  inspect(f, x);
+};
+
 /// Calls `f(member)` for every member of a described T, those of its bases first.
 template <class T, class F>
 void for_each_member(F&& f) {
   boost::mp11::mp_for_each<members_of<T>>(std::forward<F>(f));
+}
+
+// -- what can be encoded ------------------------------------------------------
+
+template <class T>
+constexpr bool is_encodable();
+
+template <class T>
+inline constexpr bool all_encodable = false;
+template <class... Ts>
+inline constexpr bool all_encodable<std::variant<Ts...>> = (is_encodable<Ts>() && ...);
+template <class... Ts>
+inline constexpr bool all_encodable<std::tuple<Ts...>> = (is_encodable<Ts>() && ...);
+template <class A, class B>
+inline constexpr bool all_encodable<std::pair<A, B>> = is_encodable<A>() && is_encodable<B>();
+
+/// Looks into the standard library's templates, but not into described structs, which may be recursive: what is wrong
+/// inside of those is said when they are encoded.
+template <class T>
+constexpr bool is_encodable() {
+  if constexpr (std::is_pointer_v<T> || std::is_reference_v<T> || std::is_const_v<T>)
+    return false;
+  else if constexpr (scalar<T> || duration<T> || std::same_as<T, std::monostate> || described<T>)
+    return true;
+  else if constexpr (fixed_array<T>)
+    return is_encodable<typename fixed_array_traits<T>::element>();
+  else if constexpr (tuple_like<T> || variant_like<T>)
+    return all_encodable<T>;
+  else if constexpr (optional_like<T>)
+    return is_encodable<typename optional_traits<T>::element>();
+  else if constexpr (container<T>)
+    return is_encodable<element_t<T>>();
+  else
+    return inspectable<T>;
 }
 
 } // namespace cluster_channel::detail

@@ -1,0 +1,29 @@
+// What the writer and the reader of frames share. Internal; the format is in wire_format.md.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace cluster_channel::detail {
+
+static_assert(std::endian::native == std::endian::little, "integers are written as they lie in memory");
+
+/// Opens the body of a hello, after its type: the far end speaks this protocol at all.
+inline constexpr std::string_view magic = "CLCH";
+
+/// Bytes of the length before each body.
+inline constexpr std::size_t length_bytes = sizeof(std::uint32_t);
+
+enum class frame_type : std::uint8_t {
+  hello = 1,
+  request = 2,
+  response = 3,
+  error = 4,
+  handler_registered = 5,
+  handler_unregistered = 6,
+  event_list = 7,
+};
+
+} // namespace cluster_channel::detail

@@ -1,0 +1,45 @@
+#include "allocations.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <new>
+
+namespace {
+
+thread_local std::size_t largest_bytes = 0;
+thread_local std::size_t total_bytes = 0;
+
+} // namespace
+
+void* operator new(std::size_t size) {
+  largest_bytes = std::max(largest_bytes, size);
+  total_bytes += size;
+  if (void* result = std::malloc(std::max<std::size_t>(size, 1)))
+    return result;
+  throw std::bad_alloc{};
+}
+
+void operator delete(void* x) noexcept {
+  std::free(x);
+}
+
+void operator delete(void* x, std::size_t) noexcept {
+  std::free(x);
+}
+
+namespace cluster_channel::test {
+
+allocation_watch::allocation_watch() {
+  largest_bytes = 0;
+  total_bytes = 0;
+}
+
+std::size_t allocation_watch::largest() const {
+  return largest_bytes;
+}
+
+std::size_t allocation_watch::total() const {
+  return total_bytes;
+}
+
+} // namespace cluster_channel::test
