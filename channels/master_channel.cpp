@@ -2,8 +2,8 @@
 #include <cluster_channel/actors/child_proxy.hpp>
 #include <cluster_channel/actors/router.hpp>
 #include <cluster_channel/actors/supervisor.hpp>
-#include <cluster_channel/channels/router_target.hpp>
 #include <cluster_channel/channels/master_channel.hpp>
+#include <cluster_channel/channels/router_target.hpp>
 
 #include <caf/io/middleman.hpp>
 #include <caf/scoped_actor.hpp>
