@@ -207,7 +207,7 @@ void router_state::dispatch() {
     auto& open = calls_.at(id);
     open.node = node;
     open.sent_at = now;
-    auto batch = std::find_if(batches.rbegin(), batches.rend(), [&](const auto& x) { return x.first == node; });
+    auto batch = std::find_if(batches.rbegin(), batches.rend(), [to = node](const auto& x) { return x.first == to; });
     auto& calls =
         batch == batches.rend() ? batches.emplace_back(node, assign_calls{}).second.calls : batch->second.calls;
     calls.push_back({id, open.call->slot, open.call->param, std::move(open.call->data)});

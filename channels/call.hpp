@@ -32,7 +32,7 @@ public:
   using result = caf::expected<Response>;
 
   void answered(answer&& x) noexcept override {
-    std::visit([this](auto& y) { set(std::move(y)); }, x);
+    std::visit([this](auto& y) { this->set(std::move(y)); }, x);
   }
 
   void deliver(result&& x) { set(std::move(x)); }
