@@ -14,6 +14,7 @@ namespace {
 
 struct deadline_tick {};
 struct drain_expired {};
+struct outbox_is_due {};
 
 /// Answers a `slot_request`.
 class request_sink final : public answer_sink {
@@ -43,6 +44,7 @@ caf::behavior router_actor(Self* self, const pool_options& options) {
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::deadline_tick)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::drain_expired)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::outbox_is_due)
 
 namespace cluster_channel {
 
@@ -95,6 +97,7 @@ caf::message_handler router_state::pool_events() {
       [this](const node_ready& event) { node_is_ready(event); },
       [this](const node_gone& event) { node_is_gone(event); },
       [this](const launches_gave_up& event) { launches_failed(event); },
+      [this](const outbox_is_due&) { empty_outbox(); },
       [this](const deadline_tick&) { deadline_passed(); },
       [this](const get_pool_stats&) { return stats(); },
       [this](attach_supervisor& msg) {
@@ -201,19 +204,26 @@ void router_state::dispatch() {
   if (plan.assign.empty())
     return;
   const auto now = self_->clock().now();
-  // One message a node: its frames then share a system call.
-  std::vector<std::pair<node_id, assign_calls>> batches;
   for (const auto& [id, node] : plan.assign) {
     auto& open = calls_.at(id);
     open.node = node;
     open.sent_at = now;
-    auto batch = std::find_if(batches.rbegin(), batches.rend(), [to = node](const auto& x) { return x.first == to; });
-    auto& calls =
-        batch == batches.rend() ? batches.emplace_back(node, assign_calls{}).second.calls : batch->second.calls;
-    calls.push_back({id, open.call->slot, open.call->param, std::move(open.call->data)});
+    outbox_[node].calls.push_back({id, open.call->slot, open.call->param, std::move(open.call->data)});
   }
-  for (auto& [node, batch] : batches)
-    caf::anon_send(proxies_.at(node), std::move(batch));
+  // While more messages wait, more calls may follow for the same nodes: those go out together, and then share a system
+  // call. The message to itself comes behind what is in the mailbox now.
+  if (self_->mailbox().empty())
+    empty_outbox();
+  else if (!std::exchange(outbox_due_, true))
+    caf::anon_send(caf::actor_cast<caf::actor>(self_), outbox_is_due{});
+}
+
+void router_state::empty_outbox() {
+  outbox_due_ = false;
+  for (auto& [node, batch] : outbox_)
+    if (auto pos = proxies_.find(node); pos != proxies_.end()) // else its calls have failed with it
+      caf::anon_send(pos->second, std::move(batch));
+  outbox_.clear();
 }
 
 void router_state::finish(call_id id, answer&& result) {

@@ -17,6 +17,7 @@
 #include <caf/event_based_actor.hpp>
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <unordered_map>
 
@@ -66,6 +67,7 @@ private:
   // -- helpers ----------------------------------------------------------------
   pending_call_ptr from_request(slot_request& msg);
   void dispatch();
+  void empty_outbox();
   void finish(call_id id, answer&& result);
   void fail_all(const std::vector<call_id>& calls, const failure& cause);
   void arm_timer();
@@ -81,6 +83,8 @@ private:
   std::optional<clock::time_point> timer_; // when the armed timer fires
   std::unordered_map<call_id, open_call> calls_;
   std::unordered_map<node_id, caf::actor> proxies_;
+  std::map<node_id, assign_calls> outbox_; // assigned, and not yet handed to the proxies
+  bool outbox_due_ = false;
   call_id last_id_ = 0;
   bool draining_ = false;
 };

@@ -64,7 +64,7 @@ void raw_echo::ping() {
 }
 
 void raw_echo::pipeline(std::size_t count, std::size_t window) {
-  constexpr std::size_t unanswered_bytes_max = 16 * 1024;
+  constexpr std::size_t unanswered_bytes_max = std::size_t{16} * 1024;
   window = std::clamp<std::size_t>(unanswered_bytes_max / message_bytes_, 1, window);
   std::size_t sent = 0;
   for (std::size_t received = 0; received < count; ++received) {

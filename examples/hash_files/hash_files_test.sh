@@ -44,4 +44,8 @@ if "$hash_files" 2> /dev/null; then
 fi
 "$hash_files" tree 2> errors > /dev/null || fail "exit status with stderr in a file"
 [ ! -s errors ] || fail "no progress bar without a terminal"
+if command -v script > /dev/null; then
+  script -qec "'$hash_files' tree" /dev/null > terminal
+  grep -q '100%' terminal || fail "a progress bar on a terminal"
+fi
 echo passed

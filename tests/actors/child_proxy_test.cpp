@@ -1,0 +1,345 @@
+// The proxy alone: a real socket whose far end the test holds, and test actors in place of router and supervisor.
+
+#include <cluster_channel/actors/actor_system_config.hpp>
+#include <cluster_channel/actors/child_proxy.hpp>
+
+#include <caf/scoped_actor.hpp>
+#include <caf/send.hpp>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <utility>
+
+namespace cluster_channel {
+
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::HasSubstr;
+
+constexpr auto deadline = 10s;
+
+class ChildProxy : public ::testing::Test {
+protected:
+  void start(void (*change)(pool_options&) = nullptr) {
+    int fds[2];
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    child_ = fds[1];
+    auto settings = std::make_shared<link_settings>();
+    settings->executable = "child";
+    settings->options.executable = "child";
+    settings->options.disconnect_grace = 30ms;
+    settings->greeting = {protocol_version, binary_codec, {{"echo", "string -> string"}}};
+    if (change)
+      change(settings->options);
+    // This scoped actor stands for the supervisor as well as for the router.
+    proxy_ = spawn_child_proxy(system_, actor_of(self_), actor_of(self_), {7, 4711, fds[0]}, settings);
+  }
+
+  ~ChildProxy() override {
+    hang_up();
+    if (proxy_) {
+      caf::anon_send_exit(proxy_, caf::exit_reason::kill);
+      self_->wait_for(proxy_);
+    }
+  }
+
+  static caf::actor actor_of(const caf::scoped_actor& self) { return caf::actor_cast<caf::actor>(self); }
+
+  void hang_up() {
+    if (child_ >= 0)
+      ::close(std::exchange(child_, -1));
+  }
+
+  void say(const message& msg) {
+    std::vector<char> out;
+    ASSERT_FALSE(write_frame(out, msg, default_frame_bytes_max));
+    say(out);
+  }
+  void say(const std::vector<char>& out) {
+    ASSERT_EQ(::send(child_, out.data(), out.size(), MSG_NOSIGNAL), static_cast<ssize_t>(out.size()));
+  }
+
+  /// What the proxy sent next; empty at end of file.
+  std::optional<message> hear() {
+    for (;;) {
+      if (auto next = reader_.next())
+        return next;
+      pollfd readable{child_, POLLIN, 0};
+      std::array<std::byte, 4096> buffer;
+      if (::poll(&readable, 1, 10'000) <= 0)
+        return std::nullopt;
+      const auto n = ::read(child_, buffer.data(), buffer.size());
+      if (n <= 0)
+        return std::nullopt;
+      reader_.feed(std::span{buffer}.first(static_cast<std::size_t>(n)));
+    }
+  }
+
+  /// The next event of type T from the proxy.
+  template <class T>
+  std::optional<T> event() {
+    std::optional<T> result;
+    self_->receive([&](const T& x) { result = x; }, caf::after(deadline) >> [] { ADD_FAILURE() << "no event came"; });
+    return result;
+  }
+
+  void make_ready() {
+    say(hello{protocol_version, binary_codec, {{"echo", "string -> string"}}});
+    EXPECT_EQ(event<node_hello>()->node, 7U);
+    EXPECT_TRUE(hear()); // the proxy's hello
+  }
+
+  void assign(call_id id) {
+    assign_calls msg;
+    msg.calls.push_back({id, "echo", default_param, bytes(3)});
+    caf::anon_send(proxy_, std::move(msg));
+  }
+
+  node_gone gone() {
+    auto result = event<node_gone>();
+    return result ? *result : node_gone{};
+  }
+
+  void exit(exit_status status) { caf::anon_send(proxy_, process_exited{7, status}); }
+
+  actor_system_config config_;
+  caf::actor_system system_{config_};
+  caf::scoped_actor self_{system_};
+  caf::actor proxy_;
+  frame_reader reader_;
+  int child_ = -1;
+};
+
+// -- greeting -----------------------------------------------------------------
+
+TEST_F(ChildProxy, SaysHelloFirst) {
+  start();
+  auto first = hear();
+  ASSERT_TRUE(first && std::holds_alternative<hello>(*first));
+  EXPECT_EQ(std::get<hello>(*first).slots.at(0).name, "echo");
+}
+
+TEST_F(ChildProxy, GreetingTakesTheChildsHello) {
+  start();
+  make_ready();
+}
+
+TEST_F(ChildProxy, GreetingRefusesAMismatchForGood) {
+  start();
+  say(hello{protocol_version, binary_codec, {{"echo", "i32 -> i32"}}});
+  const auto event = gone();
+  EXPECT_EQ(event.cause.code, errc::protocol_mismatch);
+  EXPECT_TRUE(event.permanent);
+  EXPECT_TRUE(event.misbehaved);
+}
+
+TEST_F(ChildProxy, GreetingRefusesAnotherFirstMessage) {
+  start();
+  say(handler_registered{"echo", default_param});
+  const auto event = gone();
+  EXPECT_EQ(event.cause.code, errc::protocol_error);
+  EXPECT_TRUE(event.misbehaved);
+}
+
+TEST_F(ChildProxy, GreetingEndsWhenNoHelloComes) {
+  start([](pool_options& x) { x.start_timeout = 20ms; });
+  const auto event = gone();
+  EXPECT_EQ(event.cause.code, errc::launch_failed);
+  EXPECT_THAT(event.cause.text, HasSubstr("no hello from child within 20 ms"));
+}
+
+TEST_F(ChildProxy, GreetingThatEndsWithTheProcessAsksWhetherItIsAChild) {
+  start();
+  exit({false, 3});
+  hang_up();
+  const auto event = gone();
+  EXPECT_EQ(event.cause.exit_code, 3);
+  EXPECT_THAT(event.cause.text, HasSubstr("before it said hello: is child a cluster_channel child?"));
+}
+
+// -- serving ------------------------------------------------------------------
+
+TEST_F(ChildProxy, ServingWritesCallsAndPassesOnAnswers) {
+  start();
+  make_ready();
+  assign(17);
+  EXPECT_EQ(hear(), message(request{17, "echo", default_param, bytes(3)}));
+  say(response{17, bytes(5)});
+  const auto event = this->event<calls_finished>();
+  EXPECT_EQ(event->node, 7U);
+  ASSERT_EQ(event->calls.size(), 1U);
+  EXPECT_EQ(event->calls[0].call, 17U);
+  EXPECT_EQ(std::get<bytes>(event->calls[0].result).size(), 5U);
+}
+
+TEST_F(ChildProxy, ServingPassesOnAllAnswersOfOneReadTogether) {
+  start();
+  make_ready();
+  std::vector<char> out;
+  for (call_id id = 1; id <= 10; ++id)
+    ASSERT_FALSE(write_frame(out, response{id, {}}, default_frame_bytes_max));
+  say(out);
+  EXPECT_EQ(event<calls_finished>()->calls.size(), 10U);
+}
+
+TEST_F(ChildProxy, ServingSaysWhichNodeFailedACall) {
+  start();
+  make_ready();
+  failure what;
+  what.code = errc::handler_failed;
+  what.text = "no luck";
+  say(error_message{17, what});
+  const auto event = this->event<calls_finished>();
+  const auto& got = std::get<failure>(event->calls.at(0).result);
+  EXPECT_EQ(got.text, "no luck");
+  EXPECT_EQ(got.node, 7U);
+  EXPECT_EQ(got.pid, 4711);
+}
+
+TEST_F(ChildProxy, ServingRefusesACallThatIsTooLargeWithoutSendingIt) {
+  start([](pool_options& x) { x.frame_bytes_max = 1024; });
+  make_ready();
+  assign_calls msg;
+  msg.calls.push_back({1, "echo", default_param, bytes(2000)});
+  msg.calls.push_back({2, "echo", default_param, bytes(10)});
+  caf::anon_send(proxy_, std::move(msg));
+  const auto event = this->event<calls_finished>();
+  ASSERT_EQ(event->calls.size(), 1U);
+  EXPECT_EQ(event->calls[0].call, 1U);
+  EXPECT_EQ(std::get<failure>(event->calls[0].result).code, errc::message_too_large);
+  EXPECT_EQ(std::get<request>(*hear()).id, 2U);
+}
+
+TEST_F(ChildProxy, ServingAnswersCallsOfTheChildWithAnError) {
+  start();
+  make_ready();
+  say(request{5, "log", default_param, {}});
+  auto answer = hear();
+  ASSERT_TRUE(answer && std::holds_alternative<error_message>(*answer));
+  EXPECT_EQ(std::get<error_message>(*answer).what.code, errc::no_handler);
+}
+
+TEST_F(ChildProxy, ServingEndsOnASecondHello) {
+  start();
+  make_ready();
+  say(hello{protocol_version, binary_codec, {}});
+  EXPECT_EQ(gone().cause.code, errc::protocol_error);
+}
+
+TEST_F(ChildProxy, ServingEndsOnGarbageAfterPassingOnWhatCameBefore) {
+  start();
+  make_ready();
+  std::vector<char> out;
+  ASSERT_FALSE(write_frame(out, response{17, {}}, default_frame_bytes_max));
+  out.insert(out.end(), {1, 0, 0, 0, 99});
+  say(out);
+  EXPECT_EQ(event<calls_finished>()->calls.at(0).call, 17U);
+  const auto event = gone();
+  EXPECT_EQ(event.cause.code, errc::protocol_error);
+  EXPECT_TRUE(event.misbehaved);
+}
+
+// -- the two ways to end, in either order ---------------------------------------
+
+TEST_F(ChildProxy, LinkLostThenExitedGivesTheStatus) {
+  start([](pool_options& x) { x.disconnect_grace = 10s; });
+  make_ready();
+  assign(1);
+  hang_up();
+  exit({true, 9});
+  const auto event = gone();
+  EXPECT_EQ(event.cause.code, errc::node_died);
+  EXPECT_EQ(event.cause.text, "Node closed, code: null, signal: SIGKILL");
+  EXPECT_EQ(event.cause.signal, 9);
+  EXPECT_EQ(event.cause.node, 7U);
+  EXPECT_EQ(event.cause.pid, 4711);
+  EXPECT_TRUE(event.served);
+  EXPECT_FALSE(event.misbehaved);
+}
+
+TEST_F(ChildProxy, LinkLostWithoutAnExitIsADisconnect) {
+  start();
+  make_ready();
+  hang_up();
+  const auto event = gone();
+  EXPECT_EQ(event.cause.text, "Node disconnected");
+  EXPECT_EQ(event.cause.exit_code, -1);
+  EXPECT_EQ(event.cause.signal, 0);
+  EXPECT_FALSE(event.served);
+}
+
+TEST_F(ChildProxy, LinkLostInTheMiddleOfAMessageSaysSo) {
+  start();
+  make_ready();
+  say(std::vector<char>{10, 0, 0, 0, 3});
+  hang_up();
+  EXPECT_THAT(gone().cause.text, HasSubstr("in the middle of a message"));
+}
+
+TEST_F(ChildProxy, LinkLostIgnoresCallsAndShutLink) {
+  start([](pool_options& x) { x.disconnect_grace = 10s; });
+  make_ready();
+  hang_up();
+  assign(1);
+  caf::anon_send(proxy_, shut_link{});
+  exit({false, 0});
+  EXPECT_EQ(gone().cause.code, errc::node_died);
+}
+
+TEST_F(ChildProxy, ExitedReadsWhatIsLeftOnTheLink) {
+  start([](pool_options& x) { x.disconnect_grace = 10s; });
+  make_ready();
+  exit({false, 0});
+  say(response{17, {}});
+  hang_up();
+  EXPECT_EQ(event<calls_finished>()->calls.at(0).call, 17U);
+  EXPECT_EQ(gone().cause.text, "Node closed, code: 0, signal: null");
+}
+
+TEST_F(ChildProxy, ExitedDoesNotWaitForeverForTheLinkToClose) {
+  start();
+  make_ready();
+  exit({false, 1}); // and a grandchild holds the link open
+  EXPECT_EQ(gone().cause.exit_code, 1);
+}
+
+// -- leaving ------------------------------------------------------------------
+
+TEST_F(ChildProxy, LeavingSendsWhatIsWrittenAndThenEndOfFile) {
+  start();
+  make_ready();
+  assign(1);
+  caf::anon_send(proxy_, shut_link{});
+  EXPECT_TRUE(hear());
+  EXPECT_FALSE(hear()) << "end of file";
+  exit({false, 0});
+  EXPECT_EQ(gone().cause.exit_code, 0);
+}
+
+TEST_F(ChildProxy, LeavingWorksBeforeTheHello) {
+  start();
+  ASSERT_TRUE(hear());
+  caf::anon_send(proxy_, shut_link{});
+  EXPECT_FALSE(hear());
+  exit({false, 0});
+  EXPECT_EQ(gone().node, 7U);
+}
+
+TEST_F(ChildProxy, ClosesItsLinkWhenItIsKilled) {
+  start();
+  make_ready();
+  caf::anon_send_exit(proxy_, caf::exit_reason::kill);
+  EXPECT_FALSE(hear());
+}
+
+} // namespace
+
+} // namespace cluster_channel
