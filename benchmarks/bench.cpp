@@ -26,6 +26,8 @@ struct settings {
   std::size_t calls = 200'000;
   std::size_t window = 256;
   std::size_t rounds = 5;
+  std::size_t launches = 20;
+  std::size_t ballast_mib = 1024;
 };
 
 double microseconds(clock_type::duration x) {
@@ -92,6 +94,28 @@ private:
   cluster_channel::event_bus<echo::events> bus_;
 };
 
+/// Median time from the first call to a new pool to its answer, in milliseconds: one launch, hello and call.
+double launch_ms(std::size_t count) {
+  std::vector<double> times;
+  for (std::size_t i = 0; i < count; ++i) {
+    channel_echo fresh{settings{.message_bytes = 64, .window = 1}};
+    const auto start = clock_type::now();
+    fresh.ping();
+    times.push_back(microseconds(clock_type::now() - start) / 1000);
+  }
+  return median(std::move(times));
+}
+
+/// A launch must not depend on the size of the master.
+void run_launches(const settings& config) {
+  const auto small = launch_ms(config.launches);
+  const std::vector<char> ballast(config.ballast_mib << 20, 'x');
+  const auto large = launch_ms(config.launches);
+  std::printf(
+      "first call to a new node, median of %zu: %.2f ms; with %zu MiB more in the master: %.2f ms (%.2f times)\n",
+      config.launches, small, ballast.size() >> 20, large, large / small);
+}
+
 void run(const settings& config) {
   bench::raw_echo raw{config.message_bytes}; // forks, so it comes before any thread
   channel_echo ours{config};
@@ -126,9 +150,12 @@ int main(int argc, char** argv) {
   app.add_option("--calls", config.calls, "pipelined calls, each round")->check(CLI::PositiveNumber);
   app.add_option("--window", config.window, "pipelined calls in flight")->check(CLI::PositiveNumber);
   app.add_option("--rounds", config.rounds, "how often both are timed")->check(CLI::PositiveNumber);
+  app.add_option("--launches", config.launches, "new pools timed")->check(CLI::PositiveNumber);
+  app.add_option("--ballast-mib", config.ballast_mib, "memory added to the master for the second half of them");
   CLI11_PARSE(app, argc, argv);
   try {
     run(config);
+    run_launches(config);
   } catch (const std::exception& ex) {
     std::fprintf(stderr, "bench: %s\n", ex.what());
     return 1;
