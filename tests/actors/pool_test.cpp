@@ -29,7 +29,8 @@ test::node_script dying_before_hello(int code) {
 }
 
 /// A pool whose child echoes.
-struct Pool : ::testing::Test {
+class Pool : public ::testing::Test {
+public:
   void make(pool_options options = {}) {
     pool = std::make_unique<test_pool>(std::move(options));
     pool->child().echo.on([](const std::string& text) { return text; });
@@ -456,7 +457,8 @@ TEST_F(Pool, WithoutATimeoutACallWaitsAsLongAsItTakes) {
 
 // -- closing ------------------------------------------------------------------
 
-struct ClosingPool : Pool {
+class ClosingPool : public Pool {
+public:
   void close(std::chrono::milliseconds drain_timeout) {
     pool->system().spawn([this, drain_timeout](caf::event_based_actor* self) {
       self->request(pool->supervisor(), caf::infinite, close_pool{drain_timeout}).then([this](const pool_closed&) {

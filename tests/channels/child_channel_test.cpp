@@ -26,7 +26,6 @@ namespace cluster_channel {
 namespace {
 
 using namespace std::chrono_literals;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 /// A child on a thread of its own, and the master's end of its link.

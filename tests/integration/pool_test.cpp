@@ -29,7 +29,6 @@ namespace cluster_channel {
 namespace {
 
 using namespace std::chrono_literals;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
@@ -90,7 +89,7 @@ TEST(Processes, CallsToSeveralNodesRunAtTheSameTime) {
 
 TEST(Processes, CarryTenMegabytesBothWays) {
   echo_pool pool;
-  std::string large(10'000'000, 'x');
+  std::string large(10'000'000, 'x'); // NOLINT(bugprone-string-constructor): meant
   for (std::size_t i = 0; i < large.size(); i += 1000)
     large[i] = static_cast<char>('a' + i / 1000 % 26);
   EXPECT_TRUE(*pool.bus.echo(large).get(deadline) == large);
@@ -137,7 +136,8 @@ TEST(Processes, TimeOutAndLeaveOtherCallsAlone) {
 
 // -- the four ways to call ----------------------------------------------------
 
-struct FourWays : ::testing::Test {
+class FourWays : public ::testing::Test {
+public:
   FourWays() : channel{system, echo_options()}, bus{channel} {}
   actor_system_config config;
   caf::actor_system system{config};

@@ -84,8 +84,8 @@ public:
   std::int32_t seen = 0;
 
 private:
-  std::int32_t unseen = 0;
-  BOOST_DESCRIBE_CLASS(with_private_member, (), (seen), (), (unseen))
+  std::int32_t unseen_ = 0;
+  BOOST_DESCRIBE_CLASS(with_private_member, (), (seen), (), (unseen_))
 };
 
 class all_public {

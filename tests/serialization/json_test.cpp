@@ -10,7 +10,6 @@ namespace cluster_channel {
 namespace {
 
 using namespace test;
-using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 template <class T>
