@@ -1,5 +1,7 @@
+#include <cluster_channel/actors/detail/child_setup.hpp>
 #include <cluster_channel/actors/detail/output_forwarder.hpp>
 #include <cluster_channel/actors/detail/signals.hpp>
+#include <cluster_channel/actors/detail/unique_fd.hpp>
 #include <cluster_channel/actors/detail/vfork_launcher.hpp>
 #include <cluster_channel/actors/process_host.hpp>
 
@@ -8,13 +10,15 @@
 #include <boost/asio/post.hpp>
 
 #include <algorithm>
+#include <cassert>
 #include <cerrno>
-#include <climits>
 #include <csignal>
+#include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
-#include <sys/prctl.h>
+#include <string_view>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <system_error>
 #include <thread>
@@ -27,36 +31,8 @@ namespace {
 
 namespace bp = boost::process::v2;
 
-/// Numbers of the child's descriptors: its link, and where it reports a failed exec.
-constexpr int child_link_fd = 3;
-constexpr int child_report_fd = 4;
-
-/// The master's descriptors for a launch are moved to this number or above, so that giving the child its own numbers
-/// overwrites none of them, even in a master that closed its standard descriptors.
-constexpr int launch_fd_least = 10;
-
-class unique_fd {
-public:
-  unique_fd() = default;
-  explicit unique_fd(int fd) noexcept : fd_{fd} {}
-  unique_fd(unique_fd&& other) noexcept : fd_{other.release()} {}
-  unique_fd& operator=(unique_fd&& other) noexcept {
-    reset(other.release());
-    return *this;
-  }
-  ~unique_fd() { reset(); }
-
-  int get() const noexcept { return fd_; }
-  int release() noexcept { return std::exchange(fd_, -1); }
-  void reset(int fd = -1) noexcept {
-    if (fd_ >= 0)
-      ::close(fd_);
-    fd_ = fd;
-  }
-
-private:
-  int fd_ = -1;
-};
+using detail::fd_pair;
+using detail::unique_fd;
 
 [[noreturn]] void throw_errno() {
   throw std::system_error{errno, std::generic_category()};
@@ -65,18 +41,16 @@ private:
 /// Takes `fd`, moved out of the way of the child's numbers.
 unique_fd high(int fd) {
   unique_fd low{fd};
-  if (fd >= launch_fd_least)
+  if (fd >= detail::launch_fd_least)
     return low;
-  const auto moved = ::fcntl(fd, F_DUPFD_CLOEXEC, launch_fd_least);
-  if (moved < 0)
+  const auto moved = ::fcntl(fd, F_DUPFD_CLOEXEC, detail::launch_fd_least);
+  if (moved < 0) {
+    if (errno == EINVAL) // what it says if the limit is below launch_fd_least
+      errno = EMFILE;
     throw_errno();
+  }
   return unique_fd{moved};
 }
-
-struct fd_pair {
-  unique_fd masters;
-  unique_fd childs;
-};
 
 fd_pair make_link() {
   int fds[2];
@@ -103,79 +77,56 @@ unique_fd open_null() {
   return high(fd);
 }
 
-/// What a child does between vfork and exec; only async-signal-safe calls.
-struct child_setup {
-  const char* const* env = nullptr;
-  int link = -1;
-  int out = -1; // -1: the master's
-  int err = -1;
-  const char* directory = nullptr; // nullptr: the master's
-  pid_t master = 0;
-
-  boost::system::error_code on_setup(detail::vfork_launcher& launcher, const bp::filesystem::path&,
-                                     const char* const*&) const {
-    launcher.env = env;
-    launcher.report_fd_in_child = child_report_fd;
-    return {};
-  }
-
-  boost::system::error_code on_exec_setup(detail::vfork_launcher& launcher, const bp::filesystem::path&,
-                                          const char* const*&) const {
-    // The master's handlers must not run in its memory, and a child starts with signals as a shell would give them;
-    // masters often ignore SIGPIPE, which exec would pass on.
-    for (int signo = 1; signo < NSIG; ++signo) {
-      struct sigaction action {};
-      if (::sigaction(signo, nullptr, &action) == 0 && (action.sa_handler != SIG_IGN || signo == SIGPIPE)) {
-        action.sa_handler = SIG_DFL;
-        action.sa_flags = 0;
-        ::sigaction(signo, &action, nullptr);
-      }
-    }
-    sigset_t none;
-    ::sigemptyset(&none);
-    ::sigprocmask(SIG_SETMASK, &none, nullptr);
-    // A backup for the end of file on the link, for children that do not read it. It follows the thread that forked,
-    // which lives as long as the host; the check is for a master that died just before.
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (::getppid() != master)
-      ::_exit(127);
-    // The report's pipe may have a low number in a master without standard descriptors: it moves first.
-    if (::dup3(launcher.write_end(), child_report_fd, O_CLOEXEC) < 0 || ::dup2(link, child_link_fd) < 0 ||
-        (out >= 0 && ::dup2(out, STDOUT_FILENO) < 0) || (err >= 0 && ::dup2(err, STDERR_FILENO) < 0))
-      return last_error();
-    ::close_range(child_report_fd + 1, UINT_MAX, 0);
-    if (directory && ::chdir(directory) != 0)
-      return last_error();
-    return {};
-  }
-
-  static boost::system::error_code last_error() noexcept { return {errno, boost::system::system_category()}; }
-};
-
-/// Whether trying again cannot help.
+/// Whether trying again cannot help. Not so: a lack of something, a file that is being written, a process that ended so
+/// soon that it is gone (in a program that ignores SIGCHLD).
 bool is_permanent(int code) {
-  return code != EAGAIN && code != ENOMEM && code != EMFILE && code != ENFILE && code != ETXTBSY && code != EINTR;
+  for (const auto passing : {EAGAIN, ENOMEM, EMFILE, ENFILE, ENOBUFS, ENOSPC, ETXTBSY, EINTR, ESRCH})
+    if (code == passing)
+      return false;
+  return true;
 }
 
-bool is_program(const std::filesystem::path& path) {
-  std::error_code ec;
-  return std::filesystem::is_regular_file(path, ec) && ::access(path.c_str(), X_OK) == 0;
-}
-
-/// The file to execute. Not found in PATH: the name itself, so that exec says why.
-std::string find_executable(const std::string& name) {
+/// The file to execute, as an absolute path: the child may change its directory first. Throws `std::system_error` with
+/// the reason if there is none, as execvp(3) chooses it.
+std::string find_executable(const std::string& name, std::string_view path) {
   if (name.find('/') != std::string::npos)
-    return std::filesystem::absolute(name).string(); // before the child changes its directory
-  const char* path = std::getenv("PATH");
-  std::string_view rest = path ? path : "/usr/local/bin:/usr/bin:/bin";
-  while (!rest.empty()) {
-    const auto end = std::min(rest.find(':'), rest.size());
-    const auto directory = end == 0 ? std::filesystem::path{"."} : std::filesystem::path{rest.substr(0, end)};
-    if (auto file = directory / name; is_program(file))
-      return std::filesystem::absolute(file).string();
-    rest.remove_prefix(std::min(end + 1, rest.size()));
+    return std::filesystem::absolute(name).string();
+  int reason = ENOENT;
+  for (;;) {
+    const auto end = std::min(path.find(':'), path.size());
+    const auto directory = end == 0 ? std::filesystem::path{"."} : std::filesystem::path{path.substr(0, end)};
+    const auto file = directory / name;
+    std::error_code ignored;
+    if (std::filesystem::is_regular_file(file, ignored)) {
+      if (::access(file.c_str(), X_OK) == 0)
+        return std::filesystem::absolute(file).string();
+      reason = EACCES;
+    }
+    if (end == path.size())
+      throw std::system_error{reason, std::generic_category()};
+    path.remove_prefix(end + 1);
   }
-  return name;
+}
+
+/// What went wrong, in words that name the step and the thing.
+std::string reason_text(int reason, int step, const std::string& executable, const std::string& directory) {
+  const auto system_text = [](int code) { return std::generic_category().message(code); };
+  std::error_code ignored;
+  if (step == detail::step_directory)
+    return "working directory " + directory + ": " + system_text(reason);
+  if (step == detail::step_exec && reason == EACCES && std::filesystem::is_directory(executable, ignored))
+    return system_text(EISDIR);
+  if (step == detail::step_exec && reason == ESRCH)
+    return "it ended at once, and how is not known: the program ignores SIGCHLD";
+  if (step == detail::step_exec && reason == ENOENT && std::filesystem::exists(executable, ignored))
+    return "its interpreter or loader: " + system_text(reason);
+  return system_text(reason);
+}
+
+/// PATH, or where execvp(3) looks without one.
+std::string search_path() {
+  const char* path = std::getenv("PATH");
+  return path ? path : "/usr/local/bin:/usr/bin:/bin";
 }
 
 std::vector<std::string> make_environment(const environment_options& options) {
@@ -188,33 +139,44 @@ std::vector<std::string> make_environment(const environment_options& options) {
     values.insert_or_assign(name, value);
   for (const auto& name : options.unset)
     values.erase(name);
-  values.insert_or_assign(link_fd_variable, std::to_string(child_link_fd));
+  values.insert_or_assign(link_fd_variable, std::to_string(detail::child_link_fd));
   std::vector<std::string> result;
+  result.reserve(values.size());
   for (const auto& [name, value] : values)
     result.push_back(name + "=" + value);
   return result;
 }
 
-exit_status status_of(int raw) {
+/// As execve(2) wants it; points into `strings`.
+std::vector<const char*> pointers_to(const std::vector<std::string>& strings) {
+  std::vector<const char*> result;
+  result.reserve(strings.size() + 1);
+  for (const auto& string : strings)
+    result.push_back(string.c_str());
+  result.push_back(nullptr);
+  return result;
+}
+
+exit_status status_of(boost::system::error_code ec, int raw) {
+  if (ec) // somebody else has reaped it
+    return {false, -1};
   return WIFSIGNALED(raw) ? exit_status{true, WTERMSIG(raw)} : exit_status{false, WEXITSTATUS(raw)};
 }
 
-/// Whether `pid` is a child of ours that was not reaped yet, so that nobody else can have its number.
-bool is_ours(pid_t pid) {
-  siginfo_t info;
-  return ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0;
-}
-
+/// All that concerns processes runs on one thread, as handlers of its I/O context. They may refer to the host, which
+/// joins the thread before it goes, and none is left then: the thread ends when there is nothing to wait for any more.
 class boost_process_host final : public process_host {
 public:
   boost_process_host(process_spec spec, process_listener listener)
-      : spec_{std::move(spec)}, listener_{std::move(listener)}, work_{boost::asio::make_work_guard(context_)} {
-    if (spec_.on_output || spec_.output == output_mode::forward)
-      output_ = std::make_unique<detail::output_forwarder>(spec_.on_output);
-    thread_ = std::thread{[this] {
-      detail::block_all_signals();
-      context_.run();
-    }};
+      : spec_{std::move(spec)},
+        listener_{std::move(listener)},
+        path_{search_path()},
+        environment_{make_environment(spec_.environment)},
+        env_{pointers_to(environment_)},
+        output_{has_output(spec_) ? std::make_unique<detail::output_forwarder>(spec_.on_output) : nullptr},
+        work_{boost::asio::make_work_guard(context_)} {
+    detail::signals_blocked foreign{detail::foreign_signals()};
+    thread_ = std::thread{[this] { context_.run(); }};
   }
 
   boost_process_host(const boost_process_host&) = delete;
@@ -224,7 +186,7 @@ public:
     boost::asio::post(context_, [this] {
       closing_ = true;
       for (const auto& [node, process] : processes_)
-        kill_now(process.pid, SIGKILL);
+        send_signal(process, SIGKILL);
     });
     work_.reset(); // the thread ends when the last process is reaped
     thread_.join();
@@ -237,7 +199,7 @@ public:
   void signal(node_id node, int signo) override {
     boost::asio::post(context_, [this, node, signo] {
       if (auto pos = processes_.find(node); pos != processes_.end())
-        kill_now(pos->second.pid, signo);
+        send_signal(pos->second, signo);
     });
   }
 
@@ -245,73 +207,101 @@ private:
   using executor = boost::asio::io_context::executor_type;
 
   struct process {
-    std::int32_t pid = 0;
+    int pidfd = -1; // owned by the handle
     bp::basic_process_handle<executor> handle;
   };
 
-  static void kill_now(std::int32_t pid, int signo) {
-    if (is_ours(pid))
-      ::kill(pid, signo);
+  static bool has_output(const process_spec& spec) { return spec.on_output || spec.output == output_mode::forward; }
+
+  /// By pidfd, which stands for this one process even after it was reaped, whoever did that: pidfd_open(2).
+  static void send_signal(const process& to, int signo) {
+    ::syscall(SYS_pidfd_send_signal, to.pidfd, signo, nullptr, 0);
   }
 
   void launch_now(node_id node) {
-    if (closing_)
+    if (closing_) // the listener asked for it while the host is being destroyed
       return;
+    const auto failed = [this, node](int code, const std::string& reason) {
+      listener_(process_failed{node,
+                               make_error(errc::launch_failed, "cannot launch " + spec_.executable + ": " + reason),
+                               is_permanent(code)});
+    };
     try {
-      start(node);
+      start(node, failed);
     } catch (const std::system_error& ex) {
-      listener_(process_failed{
-          node, make_error(errc::launch_failed, "cannot launch " + spec_.executable + ": " + ex.code().message()),
-          is_permanent(ex.code().value())});
+      failed(ex.code().value(), std::generic_category().message(ex.code().value()));
+    } catch (const boost::system::system_error& ex) { // Asio's, which is no std::system_error
+      failed(ex.code().value(), std::generic_category().message(ex.code().value()));
     }
   }
 
-  void start(node_id node) {
+  template <class Failed>
+  void start(node_id node, const Failed& failed) {
+    assert(processes_.count(node) == 0);
+    const auto executable = find_executable(spec_.executable, path_);
     auto link = make_link();
-    fd_pair out;
-    fd_pair err;
-    if (output_) {
-      out = make_pipe();
-      err = make_pipe();
-    } else if (spec_.output == output_mode::drop) {
-      out.childs = open_null();
-      err.childs = open_null();
-    }
-    const auto variables = make_environment(spec_.environment);
-    std::vector<const char*> env;
-    for (const auto& variable : variables)
-      env.push_back(variable.c_str());
-    env.push_back(nullptr);
-
-    const child_setup setup{.env = env.data(),
-                            .link = link.childs.get(),
-                            .out = out.childs.get(),
-                            .err = err.childs.get(),
-                            .directory = spec_.working_directory.empty() ? nullptr : spec_.working_directory.c_str(),
-                            .master = ::getpid()};
+    auto out = make_output();
+    auto err = make_output();
+    auto watched = watch(out, err);
+    const detail::child_setup setup{.env = env_.data(),
+                                    .link = link.childs.get(),
+                                    .out = out.childs.get(),
+                                    .err = err.childs.get(),
+                                    .directory =
+                                        spec_.working_directory.empty() ? nullptr : spec_.working_directory.c_str(),
+                                    .master = ::getpid()};
+    detail::vfork_launcher launcher;
     boost::system::error_code ec;
-    auto process = detail::vfork_launcher{}(context_.get_executor(), ec,
-                                            bp::filesystem::path{find_executable(spec_.executable)}, spec_.args, setup);
-    if (ec)
-      throw std::system_error{ec.value(), std::generic_category()};
-    const auto pid = process.id();
+    auto launched = launcher(context_.get_executor(), ec, bp::filesystem::path{executable}, spec_.args, setup);
+    if (ec) {
+      failed(ec.value(), reason_text(ec.value(), launcher.failed_step(), executable, spec_.working_directory));
+      return;
+    }
+    const auto pid = launched.id();
     // Detached: a basic_process ends what has its pid when it is destroyed, reaped or not.
-    auto pos = processes_.emplace(node, boost_process_host::process{pid, process.detach()}).first;
+    auto& running = processes_.emplace(node, process{launcher.pidfd(), launched.detach()}).first->second;
     if (output_) {
-      output_->add(out.masters.release(), node, pid, output_stream::out);
-      output_->add(err.masters.release(), node, pid, output_stream::err);
+      output_->add(std::move(watched->out), node, pid, output_stream::out);
+      output_->add(std::move(watched->err), node, pid, output_stream::err);
     }
     listener_(process_started{node, pid, link.masters.release()});
-    pos->second.handle.async_wait([this, node](boost::system::error_code, int raw) {
+    running.handle.async_wait([this, node](boost::system::error_code wait_ec, int raw) {
       processes_.erase(node);
-      if (!closing_)
-        listener_(process_exited{node, status_of(raw)});
+      listener_(process_exited{node, status_of(wait_ec, raw)});
     });
+  }
+
+  /// What becomes a child's stdout or stderr, and where the master reads it; empty where there is none.
+  fd_pair make_output() const {
+    if (output_)
+      return make_pipe();
+    return spec_.output == output_mode::drop ? fd_pair{{}, open_null()} : fd_pair{};
+  }
+
+  struct watched_output {
+    detail::output_forwarder::pipe out;
+    detail::output_forwarder::pipe err;
+  };
+
+  /// Done before the launch, so that a lack of descriptors fails it instead of losing output.
+  std::optional<watched_output> watch(fd_pair& out, fd_pair& err) {
+    if (!output_)
+      return std::nullopt;
+    auto watched_out = output_->watch(out.masters.get());
+    out.masters.release();
+    auto watched_err = output_->watch(err.masters.get());
+    err.masters.release();
+    return watched_output{std::move(watched_out), std::move(watched_err)};
   }
 
   const process_spec spec_;
   const process_listener listener_;
-  std::unique_ptr<detail::output_forwarder> output_; // outlives the thread below, which adds to it
+  const std::string path_;                     // of the master, when the host was made, as the next one: setenv(3) on
+  const std::vector<std::string> environment_; // another thread would be a data race
+  const std::vector<const char*> env_;         // points into it
+  // Before the context: it looks which standard descriptors there are, the context makes new ones. Outlives the
+  // thread, which adds to it.
+  const std::unique_ptr<detail::output_forwarder> output_;
   boost::asio::io_context context_;
   boost::asio::executor_work_guard<executor> work_;
   std::unordered_map<node_id, process> processes_; // touched by the thread only
@@ -346,6 +336,9 @@ caf::error validate(const process_spec& spec) {
     if (name == link_fd_variable)
       return invalid("environment.set: " + name + " is the library's own");
   }
+  for (const auto& name : spec.environment.unset)
+    if (name.empty() || name.find('=') != std::string::npos || has_zero(name))
+      return invalid("environment.unset: \"" + name + "\" is no name of a variable");
   return {};
 }
 

@@ -1,8 +1,12 @@
 // Launches, signals and reaps child processes, and forwards what they print.
 //
-// One host owns one thread on which it forks, waits and reads; nothing else in the library blocks. Parent-death
-// signals follow the thread that forked (prctl(2), PR_SET_PDEATHSIG), so that thread lives as long as the host.
-// A pid is signalled only by its host and only until the host has reaped it.
+// One host owns one thread on which it launches, signals and reaps, and another on which it reads what children print;
+// nothing else in the library blocks. Parent-death signals follow the thread that forked (prctl(2), PR_SET_PDEATHSIG),
+// so that thread lives as long as the host. A process is signalled only by its host, and only until it was reaped.
+//
+// A child starts with its own descriptors only (0, 1, 2 and its link), default signal handlers and nothing blocked; a
+// signal that the master ignores stays ignored, except SIGPIPE and SIGCHLD. A standard descriptor that the master
+// has closed or marked close-on-exec is /dev/null in the child, and forwarded output has nowhere to go then.
 //
 // Not here: any decision. When to launch, what to do about an exit, how long to wait: supervisor.hpp.
 #pragma once
@@ -48,7 +52,7 @@ enum class output_mode : std::uint8_t {
   drop,    ///< to /dev/null
 };
 
-/// How a child's environment is made.
+/// How a child's environment is made. The master's is taken when the host is made: every child has the same.
 struct environment_options {
   bool inherit = true;                    ///< start from the master's environment; false: from nothing
   std::map<std::string, std::string> set; ///< then add or replace these
@@ -57,7 +61,8 @@ struct environment_options {
 
 /// What to run. Validated by `validate`; a host expects a valid one.
 struct process_spec {
-  std::string executable;        ///< a path if it has a slash, else looked up in the master's PATH
+  std::string executable;        ///< a path if it has a slash, else looked up in the master's PATH; both
+                                 ///< relative to the master's directory, whatever the child's is
   std::vector<std::string> args; ///< without argv[0]
   std::string working_directory; ///< empty: the master's
   environment_options environment;
@@ -72,7 +77,8 @@ caf::error validate(const process_spec& spec);
 
 /// How a process ended. Never both: `signaled` tells which of the two `value` is.
 struct exit_status {
-  bool signaled = false; ///< killed by signal `value`; otherwise exited with code `value`
+  bool signaled = false; ///< killed by signal `value`; otherwise exited with code `value`, -1 if that is not known
+                         ///< because the program reaps all its children itself or ignores SIGCHLD
   std::int32_t value = 0;
   friend bool operator==(const exit_status&, const exit_status&) = default;
 };
@@ -92,7 +98,8 @@ struct process_failed {
   bool permanent = false;
 };
 
-/// The child ended and was reaped; its pid is forgotten. Comes once for each `process_started`, after it.
+/// The child ended and was reaped; its pid is forgotten. Comes once for each `process_started`, after it. What the
+/// child printed may be handed on before or after.
 struct process_exited {
   node_id node = 0;
   exit_status status;
@@ -109,7 +116,7 @@ class process_host {
 public:
   virtual ~process_host() = default;
 
-  /// Starts one process for `node`; ends in `process_started` or `process_failed`.
+  /// Starts one process for `node`, which has none yet; ends in `process_started` or `process_failed`.
   virtual void launch(node_id node) = 0;
 
   /// Sends `signo` to the process of `node`; no effect if it was reaped.
@@ -117,8 +124,12 @@ public:
 };
 
 /// A host that launches real processes with Boost.Process, each with its own link (a socket pair).
-/// Destroying it kills (SIGKILL) and reaps what still runs, flushes forwarded output, and joins its threads;
-/// the listener is not called after that.
+///
+/// Destroying it kills (SIGKILL) and reaps what still runs, hands on the output that is there, and joins its threads.
+/// The listener hears of those ends too, but nothing after that, and what it launches meanwhile is ignored. Waits for
+/// who takes the output; not for grandchildren that keep a child's stdout open. Not from the listener or `on_output`.
+///
+/// Throws `std::exception` if the system has no thread or descriptor left for the host itself.
 std::unique_ptr<process_host> make_process_host(process_spec spec, process_listener listener);
 
 } // namespace cluster_channel

@@ -1,10 +1,11 @@
+#include <cluster_channel/actors/detail/child_setup.hpp>
+#include <cluster_channel/actors/detail/line_splitter.hpp>
 #include <cluster_channel/actors/detail/output_forwarder.hpp>
 #include <cluster_channel/actors/detail/signals.hpp>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
 
-#include <array>
 #include <cerrno>
 #include <poll.h>
 #include <string>
@@ -15,8 +16,11 @@ namespace cluster_channel::detail {
 
 namespace {
 
-/// Most bytes taken from one pipe when the forwarder goes: more than a pipe holds, but an end even if a grandchild
-/// never stops printing.
+/// Most bytes taken from one pipe at once: all that it holds by default, pipe(7).
+constexpr std::size_t read_bytes_max = std::size_t{64} << 10;
+
+/// Most bytes taken from one pipe when the forwarder goes: as much as a pipe can be made to hold without privileges,
+/// and yet an end even if a grandchild never stops printing.
 constexpr std::size_t last_bytes_max = std::size_t{1} << 20;
 
 void write_whole(int fd, std::string_view data) {
@@ -35,45 +39,50 @@ void write_whole(int fd, std::string_view data) {
 
 } // namespace
 
-class output_forwarder::pump {
+/// One pipe. It is waited for and then read, never read in the background: so no byte is on its way, and nothing of it
+/// in use, when the forwarder closes it.
+class output_forwarder::pump : public std::enable_shared_from_this<pump> {
 public:
-  pump(output_forwarder& owner, int fd, output_line line)
-      : owner_{owner}, pipe_{owner.context_, fd}, line_{std::move(line)} {
-    pipe_.non_blocking(true);
-  }
+  pump(output_forwarder& owner, pipe from, output_line line)
+      : owner_{owner}, pipe_{std::move(from)}, line_{std::move(line)} {}
 
-  void read(std::list<std::unique_ptr<pump>>::iterator self) {
-    pipe_.async_read_some(boost::asio::buffer(buffer_), [this, self](boost::system::error_code ec, std::size_t n) {
-      if (ec == boost::asio::error::operation_aborted)
-        return;
-      take(n);
-      if (!ec) {
-        read(self);
-        return;
-      }
-      finish();
-      owner_.pumps_.erase(self); // destroys this
+  void wait() {
+    pipe_.async_wait(pipe::wait_read, [self = shared_from_this()](boost::system::error_code ec) {
+      if (!ec && self->pipe_.is_open())
+        self->read();
     });
   }
 
-  /// Hands on what is there without waiting.
+  /// Hands on what is there without waiting, and closes the pipe.
   void drain() {
     boost::system::error_code ec;
-    for (std::size_t taken = 0; !ec && taken < last_bytes_max;) {
-      const auto n = pipe_.read_some(boost::asio::buffer(buffer_), ec);
-      take(n);
-      taken += n;
-    }
+    for (std::size_t taken = 0; !ec && taken < last_bytes_max;)
+      taken += read_some(ec);
     finish();
   }
 
 private:
-  void take(std::size_t n) {
-    lines_.feed({buffer_.data(), n}, [this](std::string_view text) { hand_on(text); });
+  void read() {
+    boost::system::error_code ec;
+    read_some(ec);
+    if (!ec || ec == boost::asio::error::would_block) {
+      wait();
+    } else {
+      finish();
+      owner_.pumps_.erase(shared_from_this());
+    }
+  }
+
+  std::size_t read_some(boost::system::error_code& ec) {
+    const auto n = pipe_.read_some(boost::asio::buffer(owner_.buffer_), ec);
+    lines_.feed({owner_.buffer_.data(), n}, [this](std::string_view text) { hand_on(text); });
+    return n;
   }
 
   void finish() {
     lines_.finish([this](std::string_view text) { hand_on(text); });
+    boost::system::error_code ignored;
+    pipe_.close(ignored);
   }
 
   void hand_on(std::string_view text) {
@@ -82,23 +91,24 @@ private:
   }
 
   output_forwarder& owner_;
-  boost::asio::posix::stream_descriptor pipe_;
+  pipe pipe_;
   output_line line_;
   line_splitter lines_{output_line_bytes_max};
-  std::array<char, 4096> buffer_{};
 };
 
 output_forwarder::output_forwarder(output_callback on_output)
-    : on_output_{std::move(on_output)}, work_{boost::asio::make_work_guard(context_)} {
-  thread_ = std::thread{[this] {
-    block_all_signals();
-    context_.run();
-  }};
+    : on_output_{std::move(on_output)},
+      out_{is_standard_fd(STDOUT_FILENO) ? STDOUT_FILENO : -1},
+      err_{is_standard_fd(STDERR_FILENO) ? STDERR_FILENO : -1},
+      work_{boost::asio::make_work_guard(context_)},
+      buffer_(read_bytes_max) {
+  signals_blocked foreign{foreign_signals()};
+  thread_ = std::thread{[this] { context_.run(); }};
 }
 
 output_forwarder::~output_forwarder() {
-  boost::asio::post(context_, [this] {
-    for (auto& one : pumps_)
+  boost::asio::post(context_, [this] { // runs before the thread is joined, as what `add` posts
+    for (const auto& one : pumps_)
       one->drain();
     pumps_.clear();
   });
@@ -106,11 +116,17 @@ output_forwarder::~output_forwarder() {
   thread_.join();
 }
 
-void output_forwarder::add(int fd, node_id node, std::int32_t pid, output_stream stream) {
-  boost::asio::post(context_, [this, fd, node, pid, stream] {
-    auto line = output_line{node, pid, stream, {}};
-    auto pos = pumps_.insert(pumps_.end(), std::make_unique<pump>(*this, fd, std::move(line)));
-    (*pos)->read(pos);
+output_forwarder::pipe output_forwarder::watch(int fd) {
+  pipe result{context_, fd};
+  result.non_blocking(true);
+  return result;
+}
+
+void output_forwarder::add(pipe from, node_id node, std::int32_t pid, output_stream stream) {
+  boost::asio::post(context_, [this, node, pid, stream, from = std::move(from)]() mutable {
+    const auto& one =
+        *pumps_.insert(std::make_shared<pump>(*this, std::move(from), output_line{node, pid, stream, {}})).first;
+    one->wait();
   });
 }
 
@@ -119,9 +135,13 @@ void output_forwarder::hand_on(const output_line& line) {
     on_output_(line);
     return;
   }
-  const auto tagged =
-      "[node " + std::to_string(line.node) + " pid " + std::to_string(line.pid) + "] " + line.text + "\n";
-  write_whole(line.stream == output_stream::out ? STDOUT_FILENO : STDERR_FILENO, tagged);
+  const auto fd = line.stream == output_stream::out ? out_ : err_;
+  if (fd < 0)
+    return;
+  std::string tagged = "[node " + std::to_string(line.node) + " pid " + std::to_string(line.pid) + "] ";
+  tagged += line.text;
+  tagged += '\n';
+  write_whole(fd, tagged);
 }
 
 } // namespace cluster_channel::detail

@@ -4,32 +4,39 @@
 // Nothing is queued: while a line is being handed on, the pipes fill up, and then the child that prints blocks.
 #pragma once
 
-#include <cluster_channel/actors/detail/line_splitter.hpp>
 #include <cluster_channel/actors/process_host.hpp>
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 
-#include <list>
 #include <memory>
 #include <thread>
+#include <unordered_set>
+#include <vector>
 
 namespace cluster_channel::detail {
 
 class output_forwarder {
 public:
-  /// Lines go to `on_output`, or to the master's own stdout and stderr if that is empty.
+  using pipe = boost::asio::posix::stream_descriptor;
+
+  /// Lines go to `on_output`, or to the master's own stdout and stderr if that is empty; if the master has none (see
+  /// `is_standard_fd`), nowhere. Made before anything else opens a descriptor, which might get the number of one.
   explicit output_forwarder(output_callback on_output);
 
   output_forwarder(const output_forwarder&) = delete;
   output_forwarder& operator=(const output_forwarder&) = delete;
 
-  /// Hands on what is in the pipes now, closes them, and joins the thread.
+  /// Hands on what is in the pipes now, closes them, and joins the thread. Waits for whom lines are handed on to.
   ~output_forwarder();
 
-  /// Reads `fd`, which it owns from now on, until end of file. Thread-safe.
-  void add(int fd, node_id node, std::int32_t pid, output_stream stream);
+  /// Prepares `fd` for `add`, and owns it from then on. Thread-safe. Throws `boost::system::system_error`, and owns
+  /// nothing, if the system cannot watch one more descriptor.
+  pipe watch(int fd);
+
+  /// Reads `from` until end of file. Thread-safe; may be destroyed at any time after.
+  void add(pipe from, node_id node, std::int32_t pid, output_stream stream);
 
 private:
   class pump;
@@ -37,9 +44,12 @@ private:
   void hand_on(const output_line& line);
 
   const output_callback on_output_;
+  const int out_; // -1: the master has none
+  const int err_;
   boost::asio::io_context context_;
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
-  std::list<std::unique_ptr<pump>> pumps_; // touched by the thread only
+  std::unordered_set<std::shared_ptr<pump>> pumps_; // touched by the thread only, as the next one
+  std::vector<char> buffer_;
   std::thread thread_;
 };
 

@@ -5,9 +5,12 @@
 // parent's reactor; this one does not.
 //
 // The child of a vfork(2) runs in the parent's memory until it execs. So only the calling thread waits, all signals
-// are blocked meanwhile, the child calls only async-signal-safe functions, and handlers of the parent are taken off
-// before any signal can reach them. A fork instead of a vfork (sanitizers do that) works too.
+// are blocked meanwhile, the child calls only async-signal-safe functions, and an initializer takes the handlers of the
+// parent off before it lets any signal through. Tools that turn vfork into fork (some sanitizers, Valgrind) work too.
 #pragma once
+
+#include <cluster_channel/actors/detail/signals.hpp>
+#include <cluster_channel/actors/detail/unique_fd.hpp>
 
 #include <boost/process/v2/posix/default_launcher.hpp>
 #include <boost/process/v2/process.hpp>
@@ -16,14 +19,18 @@
 #include <cerrno>
 #include <csignal>
 #include <fcntl.h>
-#include <pthread.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <utility>
 
 namespace cluster_channel::detail {
 
-/// Works with initializers that have `on_exec_setup`, called in the child with all signals blocked.
+/// The numbers of a child's own descriptors are below this one, and those of the parent that a launch needs are not: so
+/// giving the child its own overwrites none of them, even in a parent that closed its standard descriptors.
+inline constexpr int launch_fd_least = 10;
+
+/// Works with initializers that have `on_setup` and `on_exec_setup`; the latter is called in the child. One launch
+/// each.
 class vfork_launcher : public boost::process::v2::posix::default_launcher {
 public:
   /// Starts `executable` with `args`. On failure sets `ec` to the reason, whichever step of the child it came from, and
@@ -33,78 +40,119 @@ public:
                                                          const boost::process::v2::filesystem::path& executable,
                                                          Args&& args, Inits&&... inits) {
     namespace posix = boost::process::v2::posix::detail;
+    using process = boost::process::v2::basic_process<Executor>;
     const char* const* argv = this->build_argv_(executable, std::forward<Args>(args));
     ec = posix::on_setup(*this, executable, argv, inits...);
     if (ec)
-      return boost::process::v2::basic_process<Executor>{executor};
-    pipe_guard report; // the child writes its errno there; closed by a successful exec
-    if (!make_report(report)) {
-      ec.assign(errno, boost::system::system_category());
-      return boost::process::v2::basic_process<Executor>{executor};
-    }
-    write_end_ = report.p[1];
-    sigset_t all;
-    sigset_t before;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    pid = ::vfork();
-    if (pid == 0) {
-      const auto child_ec = posix::on_exec_setup(*this, executable, argv, inits...);
-      int reason = child_ec.value();
-      if (!child_ec) {
-        ::execve(executable.c_str(), const_cast<char* const*>(argv), const_cast<char* const*>(env));
-        reason = errno;
+      return process{executor};
+    if (const auto reason = make_report_pipe(); reason != 0)
+      return none<process>(executor, ec, reason);
+    int vfork_errno = 0;
+    {
+      signals_blocked none_through{all_signals()};
+      pid = ::vfork();
+      if (pid == 0) {
+        report_.came_through_memory = true;
+        report_.reason = posix::on_exec_setup(*this, executable, argv, inits...).value();
+        if (report_.reason == 0) {
+          report_.step = 0;
+          ::execve(executable.c_str(), const_cast<char* const*>(argv), const_cast<char* const*>(env));
+          report_.reason = errno;
+        }
+        const auto copy = report();
+        [[maybe_unused]] const auto written = ::write(report_fd_in_child, &copy, sizeof copy);
+        ::_exit(127);
       }
-      [[maybe_unused]] const auto written =
-          ::write(report_fd_in_child >= 0 ? report_fd_in_child : write_end_, &reason, sizeof reason);
-      ::_exit(127);
+      vfork_errno = errno;
     }
-    const auto vfork_errno = errno;
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    if (pid < 0) {
-      ec.assign(vfork_errno, boost::system::system_category());
-      return boost::process::v2::basic_process<Executor>{executor};
-    }
-    if (const auto reason = read_report(report); reason != 0) {
+    if (pid < 0)
+      return none<process>(executor, ec, vfork_errno);
+    receive_report();
+    if (report_.reason != 0) {
       reap(pid);
-      ec.assign(reason, boost::system::system_category());
-      return boost::process::v2::basic_process<Executor>{executor};
+      return none<process>(executor, ec, report_.reason);
     }
-    try {
-      return boost::process::v2::basic_process<Executor>{executor, pid};
-    } catch (const boost::system::system_error& ex) { // no descriptor left for the pidfd
-      ::kill(pid, SIGKILL);
-      reap(pid);
-      ec = ex.code();
-      return boost::process::v2::basic_process<Executor>{executor};
+    // Boost would open it too, but say "bad descriptor" if there is none left.
+    unique_fd pidfd{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))};
+    auto reason = pidfd.get() < 0 ? errno : 0;
+    if (reason == 0) {
+      try {
+        process result{executor, pid, pidfd.get()};
+        pidfd_ = pidfd.release();
+        return result;
+      } catch (const boost::system::system_error& ex) { // the reactor cannot take it
+        reason = ex.code().value();
+      }
     }
+    ::kill(pid, SIGKILL); // not reaped yet: it is still ours
+    reap(pid);
+    return none<process>(executor, ec, reason);
   }
 
-  /// For initializers: where the child reports a failure to, and where they have moved that to.
-  int write_end() const noexcept { return write_end_; }
+  /// For `on_exec_setup`: where the child reports a failure to, and where it has moved that to.
+  int report_fd() const noexcept { return report_pipe_.childs.get(); }
   int report_fd_in_child = -1;
 
+  /// For `on_exec_setup`: what the child is about to try, told to the parent if that fails. Exec itself is step 0.
+  void trying(int step) noexcept { report_.step = step; }
+
+  /// The step at which the launch failed.
+  int failed_step() const noexcept { return report_.step; }
+
+  /// The number of the process' pidfd, which the process owns.
+  int pidfd() const noexcept { return pidfd_; }
+
 private:
-  /// Makes the pipe, with a write end that is out of the way of the child's own descriptors.
-  static bool make_report(pipe_guard& report) {
-    if (::pipe2(report.p, O_CLOEXEC) != 0)
-      return false;
-    const auto moved = ::fcntl(report.p[1], F_DUPFD_CLOEXEC, 10);
-    if (moved < 0)
-      return false;
-    ::close(std::exchange(report.p[1], moved));
-    return true;
+  struct report_message {
+    int reason;
+    int step;
+  };
+
+  /// Written by the child in memory that it shares with the parent until it execs; or else not seen by the parent.
+  struct shared_report {
+    volatile bool came_through_memory = false;
+    volatile int reason = 0;
+    volatile int step = 0;
+  };
+
+  template <class Process, class Executor>
+  static Process none(Executor executor, boost::system::error_code& ec, int reason) {
+    ec.assign(reason, boost::system::system_category());
+    return Process{executor};
   }
 
-  static int read_report(pipe_guard& report) {
-    ::close(report.p[1]);
-    report.p[1] = -1;
-    int reason = 0;
+  report_message report() const noexcept { return {report_.reason, report_.step}; }
+
+  /// @returns 0 or the reason why not, as errno has it.
+  int make_report_pipe() {
+    int fds[2];
+    if (::pipe2(fds, O_CLOEXEC) != 0)
+      return errno;
+    report_pipe_.masters.reset(fds[0]);
+    report_pipe_.childs.reset(fds[1]);
+    const auto moved = ::fcntl(fds[1], F_DUPFD_CLOEXEC, launch_fd_least);
+    if (moved < 0)
+      return errno == EINVAL ? EMFILE : errno; // EINVAL: the limit is below launch_fd_least
+    report_pipe_.childs.reset(moved);
+    report_fd_in_child = moved;
+    return 0;
+  }
+
+  /// After a real vfork there is nothing to wait for. Not to read then matters if another thread has forked without
+  /// exec in the wrong moment: its copy of the pipe would keep this one waiting.
+  void receive_report() {
+    report_pipe_.childs.reset();
+    if (report_.came_through_memory)
+      return;
+    report_message message{};
     ssize_t n = 0;
     do {
-      n = ::read(report.p[0], &reason, sizeof reason);
+      n = ::read(report_pipe_.masters.get(), &message, sizeof message);
     } while (n < 0 && errno == EINTR);
-    return n == sizeof reason ? reason : 0;
+    if (n == static_cast<ssize_t>(sizeof message)) {
+      report_.reason = message.reason;
+      report_.step = message.step;
+    }
   }
 
   static void reap(pid_t child) noexcept {
@@ -112,7 +160,9 @@ private:
     }
   }
 
-  int write_end_ = -1;
+  fd_pair report_pipe_;
+  shared_report report_;
+  int pidfd_ = -1;
 };
 
 } // namespace cluster_channel::detail
