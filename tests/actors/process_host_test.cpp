@@ -1,6 +1,7 @@
 // The process host over real processes: what children are given, how they end, what they print, and what is left.
 //
-// Most children are one-line scripts for /bin/sh. Tests wait for events with a deadline, never for a time.
+// Most children are one-line scripts for /bin/sh. Tests wait for events with a deadline, never for a time, and leave no
+// process behind: a shell that is killed must have no child of its own then.
 
 #include <cluster_channel/actors/detail/child_setup.hpp>
 #include <cluster_channel/actors/detail/output_forwarder.hpp>
@@ -43,7 +44,6 @@ namespace {
 using namespace std::chrono_literals;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using ::testing::IsSupersetOf;
 using ::testing::MatchesRegex;
 using ::testing::Not;
@@ -283,7 +283,7 @@ public:
 
   /// Makes a file in it and returns its path.
   std::string file(const std::string& name, const std::string& content, ::mode_t mode) const {
-    const auto result = (path_ / name).string();
+    auto result = (path_ / name).string();
     std::ofstream{result} << content;
     ::chmod(result.c_str(), mode);
     return result;
@@ -407,7 +407,7 @@ TEST(ProcessHost, LaunchesAgainFromItsListener) {
 TEST(ProcessHost, SendsSignals) {
   event_log events;
   line_log lines;
-  auto spec = shell("trap 'echo got USR1; exit 3' USR1; echo ready; while :; do read x <&3 || sleep 1; done");
+  auto spec = shell("trap 'echo got USR1; exit 3' USR1; echo ready; while :; do read x <&3; done");
   spec.on_output = lines.callback();
   auto host = make_process_host(spec, events.listener());
   host->launch(1);
@@ -474,7 +474,7 @@ TEST(ProcessHost, SaysWhyItDoesNotKnowAProcessThatEndsAtOnceIfTheProgramIgnoresS
 TEST(ProcessHost, KillsAndReapsWhatStillRunsWhenDestroyed) {
   event_log events;
   line_log lines;
-  auto spec = shell("trap '' TERM INT HUP; echo ready; while :; do sleep 1000; done");
+  auto spec = shell("trap '' TERM INT HUP; echo ready; exec sleep 1000");
   spec.on_output = lines.callback();
   auto host = make_process_host(spec, events.listener());
   for (node_id node = 1; node <= 5; ++node)
@@ -489,7 +489,7 @@ TEST(ProcessHost, KillsAndReapsWhatStillRunsWhenDestroyed) {
 
 TEST(ProcessHost, EndsEveryLaunchThatWasAskedForBeforeItsDestruction) {
   event_log events;
-  auto host = make_process_host(shell("sleep 1000"), events.listener());
+  auto host = make_process_host({.executable = "sleep", .args = {"1000"}}, events.listener());
   for (node_id node = 1; node <= 20; ++node)
     host->launch(node);
   host.reset();
