@@ -117,8 +117,9 @@ output_forwarder::~output_forwarder() {
 }
 
 output_forwarder::pipe output_forwarder::watch(int fd) {
-  pipe result{context_, fd};
-  result.non_blocking(true);
+  pipe result{context_, fd}; // the one step that may throw: from here on it owns fd
+  boost::system::error_code ignored;
+  result.non_blocking(true, ignored); // fails for a bad descriptor only
   return result;
 }
 
