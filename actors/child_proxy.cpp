@@ -105,7 +105,9 @@ caf::behavior child_proxy_state::link_lost() {
   return {
       [this](const process_exited& event) { gone(died(to_string(*(status_ = event.status)))); },
       [this](const exit_overdue&) { gone(died("Node disconnected")); },
-      [](const assign_calls&) {}, // they fail with node_gone, as the router counts them as running here
+      [this](const assign_calls&) {
+        served_ = true;
+      }, // they fail with node_gone: the router counts them as running here
       [](const shut_link&) {},
       [](const hello_overdue&) {},
   };
@@ -117,7 +119,7 @@ caf::behavior child_proxy_state::exited() {
       [this](const caf::io::new_data_msg& msg) { receive(msg); },
       [this](const caf::io::connection_closed_msg&) { gone(died(to_string(*status_))); },
       [this](const rest_overdue&) { gone(died(to_string(*status_))); },
-      [](const assign_calls&) {},
+      [this](const assign_calls&) { served_ = true; },
       [](const shut_link&) {},
       [](const hello_overdue&) {},
   };
@@ -128,7 +130,7 @@ caf::behavior child_proxy_state::leaving() {
       [this](const process_exited& event) { gone(died(to_string(*(status_ = event.status)))); },
       [](const caf::io::new_data_msg&) {},
       [](const caf::io::connection_closed_msg&) {},
-      [](const assign_calls&) {},
+      [this](const assign_calls&) { served_ = true; },
       [](const shut_link&) {},
       [](const hello_overdue&) {},
   };
