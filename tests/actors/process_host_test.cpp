@@ -98,6 +98,14 @@ public:
     return *found;
   }
 
+  /// The event with this index, counted over all nodes; throws if it does not come in time.
+  process_event wait_for_index(std::size_t index) {
+    std::unique_lock lock{mutex_};
+    if (!changed_.wait_for(lock, patience, [&] { return events_.size() > index; }))
+      throw std::runtime_error{"no event " + std::to_string(index)};
+    return events_[index];
+  }
+
   /// Closes the master's end of the link of `node`.
   void close_link(node_id node) {
     std::lock_guard guard{mutex_};
@@ -560,6 +568,28 @@ TEST(ProcessHost, LeavesNoDescriptorBehind) {
   EXPECT_EQ(open_fds(), before);
 }
 
+TEST(ProcessHost, LeavesNoZombieAndNoDescriptorAfterAHundredLaunches) {
+  const auto before = open_fds();
+  {
+    event_log events;
+    line_log lines;
+    auto spec = shell("echo out; echo err >&2; exit 0");
+    spec.on_output = lines.callback();
+    auto host = make_process_host(spec, events.listener());
+    for (node_id node = 1; node <= 100; ++node) {
+      host->launch(node);
+      EXPECT_EQ(events.wait_for<process_exited>(node).status, exited(0));
+      EXPECT_TRUE(no_children()); // while the host lives: reaped before it is told
+      events.close_link(node);
+    }
+    host.reset();
+    EXPECT_EQ(lines.all().size(), 200U);
+    EXPECT_EQ(events.count<process_started>(), 100U);
+    EXPECT_EQ(events.count<process_exited>(), 100U); // nothing is told twice, not even at the end
+  }
+  EXPECT_EQ(open_fds(), before);
+}
+
 TEST(ProcessHost, GivesBackTheDescriptorsOfAChildThatEnded) {
   event_log events;
   auto host = make_process_host(shell("echo line >/dev/null; read x <&3"), events.listener());
@@ -745,10 +775,8 @@ TEST(ProcessHost, CallsALackOfDescriptorsPassingWhereverItIsMet) {
         const auto seen_before = events.all().size();
         std::optional<few_descriptors> few{spare};
         host->launch(1);
-        while (events.all().size() == seen_before)
-          std::this_thread::yield();
+        const auto event = events.wait_for_index(seen_before);
         few.reset();
-        const auto event = events.all()[seen_before];
         if (const auto* failed = std::get_if<process_failed>(&event)) {
           ++failures;
           EXPECT_FALSE(failed->permanent);
@@ -1205,11 +1233,14 @@ TEST(ProcessHost, LaunchesSignalsAndReapsWhileACallbackBlocks) {
 
 TEST(ProcessHost, StopsReadingWhileACallbackBlocksSoThatTheChildWaits) {
   event_log events;
+  std::promise<void> blocked;
   std::promise<void> go_on;
   auto is_open = go_on.get_future().share();
   std::atomic<std::size_t> lines = 0;
   process_spec spec{.executable = "seq", .args = {"300000"}}; // 2 MB
+  std::once_flag once;
   spec.on_output = [&](const output_line&) {
+    std::call_once(once, [&] { blocked.set_value(); });
     is_open.wait_for(patience);
     ++lines;
   };
@@ -1218,6 +1249,8 @@ TEST(ProcessHost, StopsReadingWhileACallbackBlocksSoThatTheChildWaits) {
   const auto pid = events.wait_for<process_started>(1).pid;
   const auto pipe = ::open(("/proc/" + std::to_string(pid) + "/fd/1").c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
   ASSERT_GE(pipe, 0);
+  // Before that, a full pipe may only mean that nothing was read yet.
+  ASSERT_EQ(blocked.get_future().wait_for(patience), std::future_status::ready);
   const auto is_full = [pipe] {
     pollfd writable{pipe, POLLOUT, 0};
     return ::poll(&writable, 1, 0) == 0;
