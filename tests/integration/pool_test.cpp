@@ -467,6 +467,8 @@ TEST(Closing, MayHappenFromSeveralThreadsAtOnce) {
   std::vector<std::jthread> threads;
   for (int i = 0; i < 4; ++i)
     threads.emplace_back([&] { pool.channel.close(); });
+  threads.clear();
+  EXPECT_THAT(children(), IsEmpty());
 }
 
 TEST(Closing, OfAChannelWithCallsOpenEndsThemAll) {
