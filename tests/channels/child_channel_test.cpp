@@ -264,9 +264,9 @@ TEST_F(ChildChannel, AnAnswerThatIsTooLargeFailsThatCallAlone) {
 }
 
 TEST_F(ChildChannel, EndsWithAnErrorWhenTheMastersHelloDoesNotFit) {
+  ::testing::internal::CaptureStderr();
   start(echo);
   send(hello{99, binary_codec, {}});
-  ::testing::internal::CaptureStderr();
   while (receive()) {
   }
   EXPECT_EQ(exit_code(), 1);
