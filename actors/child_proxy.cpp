@@ -1,5 +1,6 @@
 #include <cluster_channel/actors/child_proxy.hpp>
 #include <cluster_channel/actors/hello.hpp>
+#include <cluster_channel/actors/registration_table.hpp>
 
 #include <caf/io/middleman.hpp>
 #include <caf/send.hpp>
@@ -79,6 +80,8 @@ caf::behavior child_proxy_state::greeting() {
       [this](const caf::io::connection_closed_msg&) { lose_link(); },
       [this](const process_exited& event) { learn_exit(event.status); },
       [this](const shut_link&) { leave(); },
+      [](const child_answer&) {},
+      [](const tell_child&) {},
       [this](const hello_overdue&) {
         gone({.code = errc::launch_failed,
               .text = "no hello from " + settings_->executable + " within " +
@@ -93,6 +96,8 @@ caf::behavior child_proxy_state::serving() {
   return {
       [this](const caf::io::new_data_msg& msg) { receive(msg); },
       [this](assign_calls& msg) { assign(msg); },
+      [this](child_answer& msg) { answer_child(msg); },
+      [this](const tell_child& msg) { tell(msg.messages); },
       [this](const caf::io::connection_closed_msg&) { lose_link(); },
       [this](const process_exited& event) { learn_exit(event.status); },
       [this](const shut_link&) { leave(); },
@@ -108,6 +113,8 @@ caf::behavior child_proxy_state::link_lost() {
       [this](const assign_calls&) {
         served_ = true;
       }, // they fail with node_gone: the router counts them as running here
+      [](const child_answer&) {},
+      [](const tell_child&) {},
       [](const shut_link&) {},
       [](const hello_overdue&) {},
   };
@@ -120,6 +127,8 @@ caf::behavior child_proxy_state::exited() {
       [this](const caf::io::connection_closed_msg&) { gone(died(to_string(*status_))); },
       [this](const rest_overdue&) { gone(died(to_string(*status_))); },
       [this](const assign_calls&) { served_ = true; },
+      [](const child_answer&) {},
+      [](const tell_child&) {},
       [](const shut_link&) {},
       [](const hello_overdue&) {},
   };
@@ -131,6 +140,8 @@ caf::behavior child_proxy_state::leaving() {
       [](const caf::io::new_data_msg&) {},
       [](const caf::io::connection_closed_msg&) {},
       [this](const assign_calls&) { served_ = true; },
+      [](const child_answer&) {},
+      [](const tell_child&) {},
       [](const shut_link&) {},
       [](const hello_overdue&) {},
   };
@@ -181,18 +192,21 @@ void child_proxy_state::receive(const caf::io::new_data_msg& msg) {
       err->what.node = process_.node;
       err->what.pid = process_.pid;
       answers.calls.push_back({err->id, std::move(err->what)});
-    } else if (const auto* call = std::get_if<request>(&*next)) {
-      write(error_message{call->id,
-                          {.code = errc::no_handler,
-                           .text = "the master has no handler for slot " + call->slot + " with param " + call->param}});
     } else if (const auto* theirs = std::get_if<hello>(&*next)) {
       if (greeted_) {
         broken = make_error(errc::protocol_error, "a second hello");
         break;
       }
       receive_hello(*theirs);
+    } else {
+      // The router hears it in the order in which the child said it.
+      if (!answers.calls.empty())
+        caf::anon_send(router_, std::exchange(answers, {process_.node, {}}));
+      if ((broken = receive_other(*next)))
+        break;
     }
   }
+  self_->flush(link_);
   if (!answers.calls.empty())
     caf::anon_send(router_, std::move(answers));
   if (!broken)
@@ -210,9 +224,71 @@ void child_proxy_state::receive_hello(const hello& theirs) {
     return;
   }
   greeted_ = true;
-  caf::anon_send(supervisor_, node_hello{process_.node});
+  node_hello event{process_.node};
+  for (const auto& slot : theirs.slots)
+    event.slots.push_back(slot.name);
+  caf::anon_send(supervisor_, std::move(event));
   if (!status_)
     self_->become(serving());
+}
+
+caf::error child_proxy_state::receive_other(message& msg) {
+  if (auto* call = std::get_if<request>(&msg))
+    return receive_call(*call);
+  if (std::holds_alternative<handler_registered>(msg)) {
+    if (++registrations_ > registrations_max)
+      return make_error(errc::protocol_error,
+                        "more than " + std::to_string(registrations_max) + " handlers registered at a time");
+  } else if (std::holds_alternative<handler_unregistered>(msg)) {
+    registrations_ -= registrations_ > 0 ? 1 : 0;
+  } else if (!std::holds_alternative<event_list>(msg)) {
+    return make_error(errc::protocol_error, "a message that does not belong on this link");
+  }
+  caf::anon_send(router_, node_announcement{process_.node, std::move(msg)});
+  return {};
+}
+
+caf::error child_proxy_state::receive_call(request& call) {
+  const auto& options = settings_->options;
+  const auto size = call.data.size();
+  if (child_calls_.size() >= options.child_calls_max || size > options.buffer_bytes_max - child_call_bytes_) {
+    write(error_message{call.id,
+                        {.code = errc::buffer_full,
+                         .text = "the master's buffer is full: " + std::to_string(child_calls_.size()) + " calls with " +
+                                 std::to_string(child_call_bytes_) +
+                                 " bytes from this child are open; slow down, or raise child_calls_max or "
+                                 "buffer_bytes_max"}});
+    return {};
+  }
+  if (!child_calls_.emplace(call.id, size).second)
+    return make_error(errc::protocol_error, "two open calls with the id " + std::to_string(call.id));
+  child_call_bytes_ += size;
+  caf::anon_send(router_, child_call{process_.node, std::move(call)});
+  return {};
+}
+
+void child_proxy_state::answer_child(child_answer& msg) {
+  auto open = child_calls_.extract(msg.call);
+  if (open.empty())
+    return;
+  child_call_bytes_ -= open.mapped();
+  message reply = error_message{msg.call, {}};
+  if (auto* data = std::get_if<bytes>(&msg.result))
+    reply = response{msg.call, std::move(*data)};
+  else
+    std::get<error_message>(reply).what = std::move(std::get<failure>(msg.result));
+  if (auto err = write_frame(self_->wr_buf(link_), reply, settings_->options.frame_bytes_max)) {
+    auto what = failure_of(err);
+    what.text = "the answer does not fit: " + what.text;
+    write(error_message{msg.call, std::move(what)});
+  }
+  self_->flush(link_);
+}
+
+void child_proxy_state::tell(const std::vector<message>& messages) {
+  for (const auto& msg : messages)
+    write(msg);
+  self_->flush(link_);
 }
 
 void child_proxy_state::lose_link() {

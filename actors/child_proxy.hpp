@@ -12,6 +12,7 @@
 
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 namespace cluster_channel {
@@ -52,6 +53,11 @@ private:
   void assign(assign_calls& msg);
   void receive(const caf::io::new_data_msg& msg);
   void receive_hello(const hello& theirs);
+  /// What the child tells besides answers. @returns what is wrong with it.
+  caf::error receive_other(message& msg);
+  caf::error receive_call(request& call);
+  void answer_child(child_answer& msg);
+  void tell(const std::vector<message>& messages);
   void lose_link();
   void learn_exit(const exit_status& status);
   void leave();
@@ -69,6 +75,9 @@ private:
   caf::io::connection_handle link_;
   frame_reader reader_;
   std::size_t read_bytes_ = 0; // what one read may bring
+  std::unordered_map<call_id, std::size_t> child_calls_; // the child's open calls to the master: bytes of each
+  std::size_t child_call_bytes_ = 0;
+  std::size_t registrations_ = 0; // handlers the child has announced and not withdrawn
   bool greeted_ = false;
   bool served_ = false;
   bool gone_ = false;

@@ -69,6 +69,10 @@ public:
   const std::string param;
   bytes data;                         ///< the encoded request; taken out when it is sent
   caf::timespan timeout = no_timeout; ///< from hand-over to the channel to the answer
+  /// The parts of it before and after the hand-over to a node; zero: the channel's own limits.
+  caf::timespan wait_timeout = caf::timespan::zero();
+  caf::timespan run_timeout = caf::timespan::zero();
+  bool no_buffer = false; ///< it goes out whether or not the far end has registered a handler
 
 private:
   std::shared_ptr<answer_sink> sink_;

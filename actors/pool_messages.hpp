@@ -4,6 +4,7 @@
 // `slot_request` and `slot_response` stay inside one process.
 #pragma once
 
+#include <cluster_channel/actors/fan_out.hpp>
 #include <cluster_channel/actors/pending_call.hpp>
 #include <cluster_channel/actors/process_host.hpp>
 
@@ -11,6 +12,7 @@
 #include <caf/allowed_unsafe_message_type.hpp>
 
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace cluster_channel {
@@ -85,6 +87,11 @@ struct attach_supervisor {
   caf::actor supervisor;
 };
 
+/// To a router, once: who takes `child_call`s and what the pool's nodes announce (`pool_announcement`).
+struct attach_bus {
+  caf::actor courier;
+};
+
 /// First message to a supervisor: who launches its processes.
 struct attach_host {
   std::shared_ptr<process_host> host;
@@ -97,11 +104,12 @@ struct launch_nodes {
   std::size_t count = 0;
 };
 
-/// Supervisor to router: `node` takes calls, as `assign_calls` to `proxy`.
+/// Supervisor to router: `node` takes calls, as `assign_calls` to `proxy`. It declares `slots`.
 struct node_ready {
   node_id node = 0;
   std::int32_t pid = 0;
   caf::actor proxy;
+  std::vector<std::string> slots = {};
 };
 
 /// Proxy to supervisor, once per proxy, and from there to the router if the node was ready: the node is lost, and this
@@ -145,11 +153,48 @@ struct calls_finished {
   std::vector<finished_call> calls;
 };
 
+/// Proxy to router: the child told of its handlers: `handler_registered`, `handler_unregistered` or `event_list`.
+struct node_announcement {
+  node_id node = 0;
+  message what;
+};
+
+/// Proxy to router, and from there to the courier: a child calls a slot of the master's.
+struct child_call {
+  node_id node = 0;
+  request call;
+};
+
+/// To a router, and from there to the proxy of that node: the answer of a `child_call`. Dropped if the node is gone.
+struct child_answer {
+  node_id node = 0;
+  call_id call = 0;
+  answer result;
+};
+
+/// Router to proxy: tell the child, in this order.
+struct tell_child {
+  std::vector<message> messages;
+};
+
+// -- bus <-> router -----------------------------------------------------------
+
+/// Bus to router: tell every node, those to come included: `handler_registered`, `handler_unregistered`, `event_list`.
+struct announce_to_nodes {
+  message what;
+};
+
+/// Router to courier: what the nodes announced changed for the pool as a whole.
+struct pool_announcement {
+  message what;
+};
+
 // -- supervisor <-> proxy -----------------------------------------------------
 
-/// Proxy to supervisor: the child said hello and agrees.
+/// Proxy to supervisor: the child said hello and agrees. It declares `slots`.
 struct node_hello {
   node_id node = 0;
+  std::vector<std::string> slots = {};
 };
 
 /// Supervisor to proxy: send end of file to the child.
@@ -162,7 +207,14 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::pool_stats)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::close_pool)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::pool_closed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::attach_supervisor)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::attach_bus)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::attach_host)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::node_announcement)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::child_call)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::child_answer)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::tell_child)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::announce_to_nodes)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::pool_announcement)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::launch_nodes)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::node_ready)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::node_gone)

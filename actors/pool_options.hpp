@@ -35,6 +35,12 @@ struct pool_options {
   /// From the moment a call was handed to the channel to its answer, waiting for a node included. `no_timeout`
   /// switches it off. A node that runs a timed-out call stays busy until it answers; that late answer is dropped.
   caf::timespan timeout = std::chrono::seconds{5};
+  caf::timespan wait_timeout = no_timeout; ///< the part of it until a node runs the call
+  caf::timespan run_timeout = no_timeout;  ///< the part of it on the node
+
+  /// Calls of one child to the master's slots that are open at a time; beyond, and beyond `buffer_bytes_max` of their
+  /// requests, the child's call fails with `buffer_full`.
+  std::size_t child_calls_max = 10'000;
 
   std::chrono::milliseconds start_timeout{10'000}; ///< from launch to the child's hello
   backoff_options backoff;                         ///< between failed starts

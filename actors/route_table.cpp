@@ -11,15 +11,29 @@ route_table::route_table(const route_limits& limits) : limits_{limits} {
 
 bool route_table::submit(call_id call, std::size_t size) {
   // A node with room never coexists with waiting calls except while a launch is under way, so the bound is on the line.
-  const auto goes_out_at_once = waiting_.empty() && !with_room_.empty();
-  if (!goes_out_at_once &&
-      (waiting_.size() >= limits_.buffer_calls_max || size > limits_.buffer_bytes_max - waiting_bytes_))
+  const auto goes_out_at_once = in_line() == 0 && !with_room_.empty();
+  if (!goes_out_at_once && !has_room_for(size))
     return false;
   line_.push_back(call);
   waiting_.emplace(call, size);
   waiting_bytes_ += size;
   hold_launches_ = false;
   return true;
+}
+
+bool route_table::submit_held(call_id call, std::size_t size) {
+  if (!has_room_for(size))
+    return false;
+  held_.insert(call);
+  waiting_.emplace(call, size);
+  waiting_bytes_ += size;
+  hold_launches_ = false;
+  return true;
+}
+
+void route_table::release(call_id call) {
+  if (held_.erase(call) > 0)
+    line_.insert(std::upper_bound(line_.begin(), line_.end(), call), call);
 }
 
 void route_table::node_ready(node_id node) {
@@ -73,19 +87,21 @@ bool route_table::withdraw(call_id call) {
     return false;
   waiting_bytes_ -= pos->second;
   waiting_.erase(pos);
+  held_.erase(call);
   // Keeps the line within twice the waiting calls however many are withdrawn from its middle.
-  if (line_.size() > 2 * waiting_.size() + 64)
-    std::erase_if(line_, [this](call_id id) { return !waiting_.contains(id); });
+  if (line_.size() > 2 * in_line() + 64)
+    std::erase_if(line_, [this](call_id id) { return !in_line(id); });
   return true;
 }
 
 std::vector<call_id> route_table::withdraw_all() {
   std::vector<call_id> result;
   result.reserve(waiting_.size());
-  for (auto call : line_)
-    if (waiting_.contains(call))
-      result.push_back(call);
+  for (const auto& [call, size] : waiting_)
+    result.push_back(call);
+  std::sort(result.begin(), result.end());
   line_.clear();
+  held_.clear();
   waiting_.clear();
   waiting_bytes_ = 0;
   return result;
@@ -95,17 +111,19 @@ route_table::plan route_table::dispatch() {
   plan out;
   forget_withdrawn();
   // Idle nodes first.
-  while (!waiting_.empty() && !with_room_.empty() && is_idle(*with_room_.begin()))
+  while (in_line() > 0 && !with_room_.empty() && is_idle(*with_room_.begin()))
     assign_front(nodes_.at(with_room_.begin()->node), out);
-  // Then new nodes: one for each call that waits for one, and what the minimum asks for.
+  // Then new nodes: one for each call that waits for one, and what the minimum asks for. A held call has its node in
+  // one that is idle.
   const auto live = nodes_.size() + launching_;
-  const auto wanted = waiting_.size() > launching_ ? waiting_.size() - launching_ : 0;
+  const auto served = launching_ + (held_.empty() ? 0 : std::min(idle_nodes(), held_.size()));
+  const auto wanted = waiting_.size() > served ? waiting_.size() - served : 0;
   const auto missing = limits_.nodes_min > live ? limits_.nodes_min - live : 0;
   const auto allowed = limits_.nodes_max > live ? limits_.nodes_max - live : 0;
   out.launch = hold_launches_ ? 0 : std::min(std::max(wanted, missing), allowed);
   launching_ += out.launch;
   // Then nodes with room. Calls for which a node is being launched wait for it rather than queue up behind another.
-  while (waiting_.size() > launching_ && !with_room_.empty())
+  while (in_line() > launching_ && !with_room_.empty())
     assign_front(nodes_.at(with_room_.begin()->node), out);
   return out;
 }
@@ -113,6 +131,11 @@ route_table::plan route_table::dispatch() {
 std::size_t route_table::idle_nodes() const noexcept {
   return static_cast<std::size_t>(
       std::count_if(with_room_.begin(), with_room_.end(), [this](const room& r) { return is_idle(r); }));
+}
+
+bool route_table::has_room_for(std::size_t size) const noexcept {
+  return waiting_.size() < limits_.buffer_calls_max && waiting_bytes_ <= limits_.buffer_bytes_max &&
+         size <= limits_.buffer_bytes_max - waiting_bytes_;
 }
 
 void route_table::set_load(room& node, std::size_t load) {
@@ -143,7 +166,7 @@ void route_table::assign_front(room& node, plan& out) {
 }
 
 void route_table::forget_withdrawn() {
-  while (!line_.empty() && !waiting_.contains(line_.front()))
+  while (!line_.empty() && !in_line(line_.front()))
     line_.pop_front();
 }
 

@@ -47,6 +47,13 @@ public:
   /// @returns false if the buffer is full; the call is not taken then.
   [[nodiscard]] bool submit(call_id call, std::size_t size);
 
+  /// The same for a call that no node can take yet (no handler is registered for it): it waits, and makes nodes start,
+  /// but stays where it is until `release`.
+  [[nodiscard]] bool submit_held(call_id call, std::size_t size);
+
+  /// Puts a held call into the line, at the place that its id gives it: ids grow in the order in which calls came.
+  void release(call_id call);
+
   /// One of the launching nodes can take calls from now on.
   void node_ready(node_id node);
 
@@ -90,6 +97,9 @@ private:
     friend auto operator<=>(const room&, const room&) = default;
   };
 
+  bool has_room_for(std::size_t size) const noexcept;
+  std::size_t in_line() const noexcept { return waiting_.size() - held_.size(); }
+  bool in_line(call_id call) const { return waiting_.contains(call) && !held_.contains(call); }
   bool is_idle(const room& r) const noexcept { return r.load == 0; }
   void set_load(room& node, std::size_t load);
   void assign_front(room& node, plan& out);
@@ -97,7 +107,8 @@ private:
 
   route_limits limits_;
   std::deque<call_id> line_;                         // may hold withdrawn calls
-  std::unordered_map<call_id, std::size_t> waiting_; // call -> payload bytes
+  std::unordered_map<call_id, std::size_t> waiting_; // call -> payload bytes, of those in the line and those held
+  std::set<call_id> held_;                           // waiting, and not in the line
   std::unordered_map<call_id, node_id> running_;
   std::unordered_map<node_id, room> nodes_; // ready nodes
   std::set<room> with_room_;                // ready nodes with load < calls_per_node

@@ -74,6 +74,7 @@ caf::behavior router_state::serving() {
       [this](pending_call_ptr& call) { submit(std::move(call)); },
       [this](calls_finished& event) { calls_are_finished(event); },
       [this](slot_request& msg) { submit(from_request(msg)); },
+      [this](fan_out_ptr& calls) { submit_to_all(*calls); },
       [this](const drain_router& msg) { begin_draining(msg.timeout); },
   }
       .or_else(pool_events());
@@ -87,6 +88,7 @@ caf::behavior router_state::draining() {
       [refuse](const pending_call_ptr& call) { refuse(call); },
       [this](calls_finished& event) { calls_are_finished(event); },
       [this, refuse](slot_request& msg) { refuse(from_request(msg)); },
+      [](const fan_out_ptr&) {}, // ends with channel_closed as it is dropped
       [this](const drain_expired&) { end_draining(); },
   }
       .or_else(pool_events());
@@ -97,6 +99,14 @@ caf::message_handler router_state::pool_events() {
       [this](const node_ready& event) { node_is_ready(event); },
       [this](const node_gone& event) { node_is_gone(event); },
       [this](const launches_gave_up& event) { launches_failed(event); },
+      [this](node_announcement& event) { node_announced(event); },
+      [this](announce_to_nodes& msg) { announce(msg); },
+      [this](child_call& call) { child_calls(call); },
+      [this](child_answer& msg) {
+        if (auto pos = proxies_.find(msg.node); pos != proxies_.end())
+          caf::anon_send(pos->second, std::move(msg));
+      },
+      [this](attach_bus& msg) { courier_ = std::move(msg.courier); },
       [this](const outbox_is_due&) { empty_outbox(); },
       [this](const deadline_tick&) { deadline_passed(); },
       [this](const get_pool_stats&) { return stats(); },
@@ -111,22 +121,98 @@ caf::message_handler router_state::pool_events() {
 
 void router_state::submit(pending_call_ptr call) {
   const auto id = ++last_id_;
-  if (!table_.submit(id, call->data.size())) {
+  const auto held = must_be_held(*call);
+  if (!(held ? table_.submit_held(id, call->data.size()) : table_.submit(id, call->data.size()))) {
     call->fail(errc::buffer_full, "the buffer is full: " + std::to_string(table_.waiting()) + " calls with " +
                                       std::to_string(table_.waiting_bytes()) +
                                       " bytes wait; slow down, or raise buffer_calls_max or buffer_bytes_max");
     return;
   }
-  if (call->timeout < no_timeout) {
-    deadlines_.add(id, self_->clock().now(), call->timeout);
-    arm_timer();
-  }
-  calls_.emplace(id, open_call{std::move(call), 0, {}});
+  if (held)
+    held_.insert(id);
+  use_own_limits(*call);
+  await_deadline(id, call->timeout);
+  await_deadline(id, call->wait_timeout);
+  calls_.emplace(id, open_call{std::move(call), self_->clock().now()});
   dispatch();
+}
+
+void router_state::submit_to_all(fan_out& calls) {
+  std::vector<node_id> nodes;
+  for (const auto& entry : proxies_)
+    nodes.push_back(entry.first);
+  std::sort(nodes.begin(), nodes.end());
+  auto runs = calls.open(nodes.size());
+  const auto now = self_->clock().now();
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    const auto id = ++last_id_;
+    auto& call = *runs[i];
+    use_own_limits(call);
+    await_deadline(id, call.timeout);
+    await_deadline(id, call.run_timeout);
+    outbox_[nodes[i]].calls.push_back({id, call.slot, call.param, std::move(call.data)});
+    broadcasts_.emplace(nodes[i], id);
+    calls_.emplace(id, open_call{std::move(runs[i]), now, nodes[i], now, true});
+  }
+  empty_outbox();
+}
+
+void router_state::node_announced(node_announcement& event) {
+  const auto tell_bus = [this, &event] {
+    if (courier_)
+      caf::anon_send(courier_, pool_announcement{event.what});
+  };
+  if (const auto* added = std::get_if<handler_registered>(&event.what)) {
+    if (!registrations_.add(event.node, added->slot, added->param))
+      return;
+    release_held([&](const pending_call& x) { return x.slot == added->slot && x.param == added->param; });
+    tell_bus();
+    dispatch();
+  } else if (const auto* removed = std::get_if<handler_unregistered>(&event.what)) {
+    if (registrations_.remove(event.node, removed->slot, removed->param))
+      tell_bus();
+  } else if (std::holds_alternative<event_list>(event.what)) {
+    tell_bus();
+  }
+}
+
+void router_state::announce(announce_to_nodes& msg) {
+  if (const auto* added = std::get_if<handler_registered>(&msg.what))
+    announced_.emplace(added->slot, added->param);
+  else if (const auto* removed = std::get_if<handler_unregistered>(&msg.what))
+    announced_.erase({removed->slot, removed->param});
+  else if (const auto* ignored = std::get_if<event_list>(&msg.what))
+    ignored_ = *ignored;
+  for (const auto& [node, proxy] : proxies_)
+    caf::anon_send(proxy, tell_child{{msg.what}});
+}
+
+void router_state::child_calls(child_call& call) {
+  if (courier_) {
+    caf::anon_send(courier_, std::move(call));
+    return;
+  }
+  if (auto pos = proxies_.find(call.node); pos != proxies_.end())
+    caf::anon_send(pos->second,
+                   child_answer{call.node, call.call.id,
+                                failure{.code = errc::no_handler,
+                                        .text = "the master has no handler for slot " + call.call.slot +
+                                                " with param " + call.call.param +
+                                                ": no event_bus is connected to its master_channel"}});
 }
 
 void router_state::node_is_ready(const node_ready& event) {
   proxies_.emplace(event.node, event.proxy);
+  tell_child msg;
+  for (const auto& [slot, param] : announced_)
+    msg.messages.emplace_back(handler_registered{slot, param});
+  if (ignored_)
+    msg.messages.emplace_back(*ignored_);
+  if (!msg.messages.empty())
+    caf::anon_send(event.proxy, std::move(msg));
+  declared_.insert(event.slots.begin(), event.slots.end());
+  // A slot that no node declares will never have a handler: the child says so best.
+  release_held([this](const pending_call& x) { return !declared_.contains(x.slot); });
   table_.node_ready(event.node);
   dispatch();
 }
@@ -134,16 +220,22 @@ void router_state::node_is_ready(const node_ready& event) {
 void router_state::node_is_gone(const node_gone& event) {
   if (proxies_.erase(event.node) == 0)
     return;
-  fail_all(table_.remove_node(event.node), event.cause);
+  registrations_.node_gone(event.node);
+  auto lost = table_.remove_node(event.node);
+  for (auto pos = broadcasts_.lower_bound({event.node, 0}); pos != broadcasts_.end() && pos->first == event.node; ++pos)
+    lost.push_back(pos->second);
+  std::sort(lost.begin(), lost.end());
+  fail_all(lost, event.cause);
   if (event.gave_up)
     fail_all(table_.launches_failed(0), event.cause);
   dispatch();
 }
 
 void router_state::calls_are_finished(calls_finished& event) {
-  for (auto& [id, result] : event.calls)
-    if (table_.complete(event.node, id))
+  for (auto& [id, result] : event.calls) {
+    if (table_.complete(event.node, id) || broadcasts_.contains({event.node, id}))
       finish(id, std::move(result));
+  }
   dispatch();
 }
 
@@ -154,15 +246,16 @@ void router_state::launches_failed(const launches_gave_up& event) {
 
 void router_state::deadline_passed() {
   timer_.reset();
-  for (auto id : deadlines_.expire(self_->clock().now())) {
+  const auto now = self_->clock().now();
+  for (auto id : deadlines_.expire(now)) {
     auto pos = calls_.find(id);
     if (pos == calls_.end())
       continue;
+    auto text = overdue(pos->second, now);
+    if (!text)
+      continue; // it waited for a node no longer than it may
     table_.withdraw(id); // a running call stays on its node until the node answers
-    const auto& call = *pos->second.call;
-    finish(id, failure{.code = errc::timed_out,
-                       .text = "TIMED_OUT on " + call.slot + " with param " + call.param,
-                       .node = pos->second.node});
+    finish(id, failure{.code = errc::timed_out, .text = std::move(*text), .node = pos->second.node});
   }
   arm_timer();
   dispatch();
@@ -197,6 +290,54 @@ pending_call_ptr router_state::from_request(slot_request& msg) {
   return call;
 }
 
+void router_state::use_own_limits(pending_call& call) const {
+  if (call.wait_timeout == caf::timespan::zero())
+    call.wait_timeout = options_.wait_timeout;
+  if (call.run_timeout == caf::timespan::zero())
+    call.run_timeout = options_.run_timeout;
+}
+
+/// No node has registered a handler for it, and one still may.
+bool router_state::must_be_held(const pending_call& call) const {
+  return !call.no_buffer && !registrations_.contains(call.slot, call.param) &&
+         (declared_.empty() || declared_.contains(call.slot));
+}
+
+void router_state::release_held(const std::function<bool(const pending_call&)>& which) {
+  std::erase_if(held_, [&](call_id id) {
+    auto pos = calls_.find(id);
+    if (pos == calls_.end())
+      return true; // timed out before
+    if (!which(*pos->second.call))
+      return false;
+    table_.release(id);
+    return true;
+  });
+}
+
+/// Which time of the call has run out, if one has.
+std::optional<std::string> router_state::overdue(const open_call& open, clock::time_point now) const {
+  const auto& call = *open.call;
+  const auto over = [now](clock::time_point start, caf::timespan time) {
+    return time < no_timeout && now >= start + time;
+  };
+  const auto waits = open.node == 0;
+  if (!over(open.submitted_at, call.timeout) && !(waits && over(open.submitted_at, call.wait_timeout)) &&
+      !(!waits && over(open.sent_at, call.run_timeout)))
+    return std::nullopt;
+  auto result = "TIMED_OUT on " + call.slot + " with param " + call.param;
+  if (waits && must_be_held(call) && !declared_.empty())
+    result += ": no node has registered a handler for it";
+  return result;
+}
+
+void router_state::await_deadline(call_id id, caf::timespan timeout) {
+  if (timeout >= no_timeout)
+    return;
+  deadlines_.add(id, self_->clock().now(), timeout);
+  arm_timer();
+}
+
 void router_state::dispatch() {
   const auto plan = table_.dispatch();
   if (plan.launch > 0)
@@ -208,6 +349,7 @@ void router_state::dispatch() {
     auto& open = calls_.at(id);
     open.node = node;
     open.sent_at = now;
+    await_deadline(id, open.call->run_timeout);
     outbox_[node].calls.push_back({id, open.call->slot, open.call->param, std::move(open.call->data)});
   }
   // While more messages wait, more calls may follow for the same nodes: those go out together, and then share a system
@@ -230,6 +372,8 @@ void router_state::finish(call_id id, answer&& result) {
   auto node = calls_.extract(id);
   if (node.empty())
     return; // timed out before
+  if (node.mapped().broadcast)
+    broadcasts_.erase({node.mapped().node, id});
   node.mapped().call->finish(std::move(result));
   deadlines_.forget_answered(calls_.size(), [this](call_id x) { return calls_.contains(x); });
   check_drained();

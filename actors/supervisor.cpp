@@ -191,7 +191,7 @@ void supervisor_state::node_said_hello(const node_hello& event) {
   child.ready = true;
   child.ready_at = self_->clock().now();
   self_->delayed_send(self_, stable_after, node_stable{event.node});
-  caf::anon_send(router_, node_ready{event.node, child.pid, child.proxy});
+  caf::anon_send(router_, node_ready{event.node, child.pid, child.proxy, event.slots});
 }
 
 void supervisor_state::node_is_gone(const node_gone& event) {

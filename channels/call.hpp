@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cluster_channel/actors/pending_call.hpp>
+#include <cluster_channel/channels/link_reader.hpp>
 #include <cluster_channel/serialization/codec.hpp>
 
 #include <caf/actor_cast.hpp>
@@ -15,6 +16,8 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <type_traits>
 #include <variant>
 
@@ -22,8 +25,30 @@ namespace cluster_channel {
 
 namespace detail {
 
+/// `timeout` from now; none if the clock does not reach that far.
+template <class Rep, class Period>
+std::optional<std::chrono::steady_clock::time_point> deadline_after(std::chrono::duration<Rep, Period> timeout) {
+  using clock = std::chrono::steady_clock;
+  const auto now = clock::now();
+  if (std::chrono::duration<double>{timeout} >= std::chrono::duration<double>{clock::time_point::max() - now})
+    return std::nullopt;
+  return now + std::chrono::ceil<clock::duration>(timeout);
+}
+
 /// Wakes the continuation of a call inside the actor that waits for it.
 struct call_done {};
+
+/// The response that `data` stands for.
+template <class Response>
+caf::expected<Response> decode_response(const bytes& data) {
+  if constexpr (slot_payload<Response> && !std::is_void_v<Response>)
+    return decode<Response>(data);
+  else if (data.empty() && std::is_void_v<Response>)
+    return caf::expected<Response>{caf::unit};
+  else
+    return make_error(errc::bad_payload,
+                      "a response without data was expected, " + std::to_string(data.size()) + " bytes came");
+}
 
 /// Shared between the caller and whoever answers. An encoded response is decoded by the thread that takes it.
 template <class Response>
@@ -48,15 +73,15 @@ public:
     f();
   }
 
-  template <class Rep, class Period>
-  bool wait_for(const std::chrono::duration<Rep, Period>& timeout) {
+  /// Waits until the result is there, or `deadline` is. @returns whether it is.
+  bool wait_until(std::optional<std::chrono::steady_clock::time_point> deadline) {
+    if (auto* reader = this_thread_reader())
+      return read_until(*reader, deadline);
     std::unique_lock guard{mutex_};
-    return ready_.wait_for(guard, timeout, [this] { return done_; });
-  }
-
-  void wait() {
-    std::unique_lock guard{mutex_};
+    if (deadline)
+      return ready_.wait_until(guard, *deadline, [this] { return done_; });
     ready_.wait(guard, [this] { return done_; });
+    return true;
   }
 
   /// The result; to be taken once, after it is there.
@@ -67,26 +92,33 @@ public:
     if (auto* direct = std::get_if<result>(&value))
       return std::move(*direct);
     if (auto* encoded = std::get_if<bytes>(&value))
-      return decode_response(*encoded);
+      return decode_response<Response>(*encoded);
     if (auto* what = std::get_if<failure>(&value))
       return make_error(std::move(*what));
     return make_error(errc::broken_promise, "the result of this call was taken before");
   }
 
 private:
-  static result decode_response(const bytes& data) {
-    if constexpr (!std::is_void_v<Response>)
-      return decode<Response>(data);
-    else if (data.empty())
-      return caf::unit;
-    else
-      return make_error(errc::bad_payload,
-                        "a response without data was expected, " + std::to_string(data.size()) + " bytes came");
+  /// This thread is the one that reads the answers: it goes on doing so.
+  bool read_until(link_reader& reader, std::optional<std::chrono::steady_clock::time_point> deadline) {
+    on_done(reader.waker());
+    reader.read_until(
+        [this] {
+          std::lock_guard guard{mutex_};
+          return done_;
+        },
+        deadline);
+    std::lock_guard guard{mutex_};
+    continuation_ = nullptr;
+    return done_;
   }
 
+  /// The first end counts: a call may run out of time while its local handler still works.
   template <class T>
   void set(T&& x) {
     std::unique_lock guard{mutex_};
+    if (done_)
+      return;
     value_ = std::forward<T>(x);
     done_ = true;
     auto f = std::exchange(continuation_, nullptr);
@@ -120,14 +152,14 @@ public:
   ///          `get` may be called again.
   template <class Rep, class Period>
   result get(std::chrono::duration<Rep, Period> timeout) {
-    if (!state_->wait_for(timeout))
+    if (!state_->wait_until(detail::deadline_after(timeout)))
       return make_error(errc::timed_out, "no answer within the deadline given to get");
     return state_->take();
   }
 
   /// Waits for the result as long as the channel's timeout lets the call run.
   result get() {
-    state_->wait();
+    state_->wait_until(std::nullopt);
     return state_->take();
   }
 

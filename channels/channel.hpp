@@ -1,16 +1,34 @@
 // What an event bus needs of a channel, and a channel of a bus.
+//
+// To make a channel of your own, derive from generic_channel instead, which needs one function: `send`.
 #pragma once
 
+#include <cluster_channel/actors/fan_out.hpp>
 #include <cluster_channel/actors/pending_call.hpp>
+#include <cluster_channel/actors/registration_table.hpp>
+#include <cluster_channel/channels/timers.hpp>
 #include <cluster_channel/serialization/message.hpp>
 
-#include <functional>
+#include <cstdint>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
 
 namespace cluster_channel {
 
-/// The far end as the bus sees it. All functions are thread-safe and return at once.
+/// Whether a call for some slot and parameter can go to a far end now.
+enum class readiness : std::uint8_t {
+  disconnected, ///< it is not connected
+  connecting,   ///< it is being connected again, because a call asked for it
+  unregistered, ///< it is connected, and has no handler
+  registered,   ///< it has a handler
+  holds_calls,  ///< it takes every call, and keeps those that have no handler yet: a pool, which launches on demand
+  ignored,      ///< it said that it ignores the slot
+};
+
+/// The far end as the bus sees it. All functions are thread-safe; all but `submit`, `broadcast` and `announce` return
+/// at once.
 class call_target {
 public:
   virtual ~call_target() = default;
@@ -18,23 +36,52 @@ public:
   /// Sends a call; it ends through `call->finish`, whatever happens to the channel.
   virtual void submit(pending_call_ptr call) = 0;
 
-  /// Tells the far end that the first handler of a slot and parameter came, or that the last one went.
+  /// Sends a call to everyone at the far end.
+  virtual void broadcast(fan_out_ptr calls) {
+    for (auto& call : calls->open(1))
+      submit(std::move(call));
+  }
+
+  /// Tells the far end that the first handler of a slot and parameter came, that the last one went, or which slots this
+  /// end ignores. Called by one thread at a time. Dropped if the far end is not connected.
   virtual void announce(const message& registration) = 0;
 
   /// For calls without a timeout of their own.
   virtual caf::timespan default_timeout() const noexcept = 0;
+
+  virtual readiness ready_for(const std::string& slot, const std::string& param) const = 0;
+
+  /// The parameters for which the far end has a handler of `slot`.
+  virtual std::vector<std::string> params_of(const std::string& slot) const = 0;
+
+  /// Begins to connect again. @returns false if the channel cannot, or is connected.
+  virtual bool reconnect() { return false; }
 };
 
-/// What a bus tells a channel when it connects.
-struct bus_connection {
-  std::vector<slot_declaration> slots;
+/// The bus as a channel sees it. All functions are thread-safe, and safe to call after the bus is gone.
+class channel_listener {
+public:
+  virtual ~channel_listener() = default;
 
-  /// The handlers there are now. Thread-safe, like the next one.
-  std::function<std::vector<handler_registered>()> registrations;
+  /// The slots that the bus takes part in: its declaration without what it ignores.
+  virtual const std::vector<slot_declaration>& slots() const = 0;
 
-  /// Runs the bus's handlers for a call from the far end. Thread-safe; safe to call after the bus is gone, when every
-  /// call fails. A handler runs on the calling thread.
-  std::function<void(pending_call_ptr)> on_request;
+  /// Runs the bus's handlers for a call from the far end, on the calling thread. Ends the call if the bus is gone.
+  virtual void request_received(pending_call_ptr call) = 0;
+
+  /// The channel was connected (again): the bus announces its handlers from within.
+  virtual void connected() = 0;
+
+  /// What `ready_for` answers for this slot and parameter has changed.
+  virtual void registration_changed(const handler_key& key) = 0;
+
+  /// What `ready_for` answers may have changed for any slot and parameter.
+  virtual void readiness_changed() = 0;
+
+  /// Whether answering a call of `slot` is reason enough to reconnect.
+  virtual bool may_reconnect(const std::string& slot) const = 0;
+
+  virtual timer_service& timers() = 0;
 };
 
 /// A two-way link between an event bus and one far end.
@@ -42,10 +89,10 @@ class channel {
 public:
   virtual ~channel() = default;
 
-  /// Called once, by the bus that is made with this channel. The target outlives the channel if the bus does; calls
-  /// then fail with `channel_closed`.
+  /// Called once, by the bus that is made with this channel, which then announces its handlers. The target outlives the channel if the bus does; calls then fail with
+  /// `channel_closed`.
   /// @throws std::logic_error if the channel already serves a bus.
-  virtual std::shared_ptr<call_target> connect(bus_connection bus) = 0;
+  virtual std::shared_ptr<call_target> connect(std::shared_ptr<channel_listener> listener) = 0;
 };
 
 } // namespace cluster_channel

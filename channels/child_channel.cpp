@@ -1,8 +1,10 @@
 #include <cluster_channel/actors/hello.hpp>
 #include <cluster_channel/actors/process_host.hpp>
 #include <cluster_channel/channels/child_channel.hpp>
+#include <cluster_channel/channels/link_reader.hpp>
 
-#include <atomic>
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <chrono>
@@ -10,10 +12,15 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <fcntl.h>
+#include <limits>
 #include <mutex>
-#include <stdexcept>
+#include <optional>
+#include <poll.h>
+#include <span>
 #include <string>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <system_error>
 #include <thread>
@@ -55,21 +62,26 @@ std::string system_error_text(int code) {
   return std::generic_category().message(code);
 }
 
+int complain(const std::string& text) {
+  std::fprintf(stderr, "cluster_channel child %d: %s\n", static_cast<int>(::getpid()), text.c_str());
+  return EXIT_FAILURE;
+}
+
 } // namespace
 
 bool is_child() noexcept {
   return named_link() != no_link;
 }
 
-/// The write half of the link, which answers outlive the channel with, and what `run` reads from.
-class child_channel::link final : public call_target, public std::enable_shared_from_this<link> {
+/// The link's descriptor and its write half.
+class child_channel::socket {
 public:
-  link(int fd, std::size_t frame_bytes_max) : fd_{fd}, frame_bytes_max_{frame_bytes_max} {}
+  socket(int fd, std::size_t frame_bytes_max) : fd_{fd}, frame_bytes_max_{frame_bytes_max} {}
 
-  link(const link&) = delete;
-  link& operator=(const link&) = delete;
+  socket(const socket&) = delete;
+  socket& operator=(const socket&) = delete;
 
-  ~link() override {
+  ~socket() {
     close();
     if (flusher_.joinable())
       flusher_.join();
@@ -91,34 +103,17 @@ public:
     wake_flusher_.notify_all();
   }
 
-  // -- writing ----------------------------------------------------------------
-
-  /// Writes an answer: at once, unless the thread of `run` is in the middle of a batch of calls, whose answers share a
-  /// system call.
-  void write_answer(call_id id, answer&& x) {
+  /// Writes at once; only answers from the thread of `run`, in the middle of a batch of calls, share a system call.
+  caf::error write(const message& msg) {
+    const auto is_answer = std::holds_alternative<response>(msg) || std::holds_alternative<error_message>(msg);
     std::lock_guard guard{mutex_};
     if (closed_)
-      return;
-    caf::error err;
-    if (auto* data = std::get_if<bytes>(&x))
-      err = write_frame(out_, response{id, std::move(*data)}, frame_bytes_max_);
-    else
-      err = write_frame(out_, error_message{id, std::move(std::get<failure>(x))}, frame_bytes_max_);
-    if (err) {
-      auto what = failure_of(err);
-      what.text = "the answer does not fit: " + what.text;
-      static_cast<void>(write_frame(out_, error_message{id, std::move(what)}, frame_bytes_max_));
-    }
-    if (batch_thread_ != std::this_thread::get_id())
+      return {};
+    if (auto err = write_frame(out_, msg, frame_bytes_max_))
+      return err;
+    if (!is_answer || batch_thread_ != std::this_thread::get_id())
       flush_locked();
-  }
-
-  void write_now(const message& msg) {
-    std::lock_guard guard{mutex_};
-    if (closed_)
-      return;
-    static_cast<void>(write_frame(out_, msg, frame_bytes_max_));
-    flush_locked();
+    return {};
   }
 
   /// From now on answers from this thread wait for `end_batch`, but never longer than `flush_after`: the next handler
@@ -145,20 +140,11 @@ public:
     flush_locked();
   }
 
-  // -- call_target: what this end calls ---------------------------------------
-
-  void submit(pending_call_ptr call) override {
-    call->fail(errc::no_handler, "a child cannot call its master's slots in this version");
+  /// Sends what waits, in the middle of a batch.
+  void flush() {
+    std::lock_guard guard{mutex_};
+    flush_locked();
   }
-
-  void announce(const message& registration) override {
-    if (serving_.load())
-      write_now(registration);
-  }
-
-  caf::timespan default_timeout() const noexcept override { return no_timeout; }
-
-  void begin_serving() { serving_.store(true); }
 
 private:
   /// Sends all of `out_`. The master always reads, so blocking here cannot lock the two ends.
@@ -196,98 +182,169 @@ private:
   std::vector<char> out_;
   bool closed_ = false;
   std::thread::id batch_thread_;
-  std::atomic<bool> serving_{false};
   std::thread flusher_;
   std::condition_variable wake_flusher_;
   bool flusher_awake_ = false;
 };
 
-namespace {
-
-/// Sends the answer of one call to the master.
-template <class Link>
-class link_sink final : public answer_sink {
+/// The read half: belongs to the thread of `run`.
+class child_channel::reader final : public detail::link_reader {
 public:
-  link_sink(std::shared_ptr<Link> to, call_id id) : to_{std::move(to)}, id_{id} {}
+  reader(child_channel& channel, const hello& ours)
+      : channel_{channel}, socket_{*channel.socket_}, ours_{ours}, frames_{socket_.frame_bytes_max()} {}
 
-  void answered(answer&& x) noexcept override { to_->write_answer(id_, std::move(x)); }
+  /// Serves until end of file or an error. @returns the exit code.
+  int run() {
+    while (read()) {
+      socket_.begin_batch();
+      for (bool first = true; !calls_.empty(); first = false) {
+        if (!first)
+          socket_.next_in_batch();
+        auto call = std::move(calls_.front());
+        calls_.pop_front();
+        channel_.message_received(std::move(call));
+      }
+      socket_.end_batch();
+      if (ended_)
+        break; // while a handler waited
+    }
+    return exit_code_;
+  }
+
+  // -- link_reader ------------------------------------------------------------
+
+  void read_until(const std::function<bool()>& done,
+                  std::optional<std::chrono::steady_clock::time_point> deadline) override {
+    socket_.flush();
+    while (!done()) {
+      std::array<pollfd, 2> events{pollfd{wake_->fd(), POLLIN, 0}, pollfd{socket_.fd(), POLLIN, 0}};
+      const auto n = ::poll(events.data(), ended_ ? 1 : 2, poll_timeout(deadline));
+      if (n == 0 && deadline && std::chrono::steady_clock::now() >= *deadline)
+        return;
+      if (events[0].revents != 0)
+        wake_->take();
+      if (n > 0 && events[1].revents != 0)
+        read();
+    }
+  }
+
+  std::function<void()> waker() override {
+    if (!wake_)
+      wake_ = std::make_shared<wake_up>();
+    return [wake = wake_] { wake->give(); };
+  }
 
 private:
-  std::shared_ptr<Link> to_;
-  call_id id_;
+  /// An eventfd.
+  class wake_up {
+  public:
+    wake_up() : fd_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {
+      if (fd_ < 0)
+        throw std::system_error(errno, std::generic_category(), "child_channel: cannot wait for an answer: eventfd");
+    }
+    wake_up(const wake_up&) = delete;
+    wake_up& operator=(const wake_up&) = delete;
+    ~wake_up() { ::close(fd_); }
+    int fd() const noexcept { return fd_; }
+    void give() const noexcept { ::eventfd_write(fd_, 1); }
+    void take() const noexcept {
+      eventfd_t count = 0;
+      ::eventfd_read(fd_, &count);
+    }
+
+  private:
+    int fd_;
+  };
+
+  static int poll_timeout(std::optional<std::chrono::steady_clock::time_point> deadline) {
+    using namespace std::chrono;
+    if (!deadline)
+      return -1;
+    const auto left = ceil<milliseconds>(*deadline - steady_clock::now());
+    return static_cast<int>(std::clamp<milliseconds::rep>(left.count(), 0, std::numeric_limits<int>::max()));
+  }
+
+  /// Reads once: keeps the master's calls in `calls_`, takes in everything else at once. @returns false at the end.
+  bool read() {
+    const auto n = ::recv(socket_.fd(), buffer_.data(), buffer_.size(), 0);
+    if (n < 0 && errno == EINTR)
+      return true;
+    if (n < 0 && errno != ECONNRESET)
+      return end(complain("cannot read the link: " + system_error_text(errno)));
+    if (n <= 0)
+      return end(frames_.mid_frame() ? complain("the link was closed in the middle of a message") : EXIT_SUCCESS);
+    frames_.feed(std::span{buffer_}.first(static_cast<std::size_t>(n)));
+    while (auto next = frames_.next()) {
+      if (const auto* theirs = std::get_if<hello>(&*next)) {
+        if (auto err = compare_hellos(*theirs, ours_))
+          return end(complain(failure_of(err).text));
+        greeted_ = true;
+      } else if (!greeted_) {
+        return end(complain("the master's first message was no hello"));
+      } else if (std::holds_alternative<request>(*next)) {
+        calls_.push_back(std::move(*next));
+      } else {
+        channel_.message_received(std::move(*next));
+      }
+    }
+    if (frames_.error())
+      return end(complain("the master sent what is no valid message: " + failure_of(frames_.error()).text));
+    return true;
+  }
+
+  bool end(int exit_code) {
+    ended_ = true;
+    exit_code_ = exit_code;
+    channel_.disconnected(); // what waits for the master's answers ends
+    return false;
+  }
+
+  child_channel& channel_;
+  socket& socket_;
+  const hello& ours_;
+  frame_reader frames_;
+  std::vector<std::byte> buffer_ = std::vector<std::byte>(read_bytes);
+  std::deque<message> calls_; // of the master's, not handled yet; it has no more than it may have running here
+  std::shared_ptr<wake_up> wake_;
+  bool greeted_ = false;
+  bool ended_ = false;
+  int exit_code_ = EXIT_SUCCESS;
 };
-
-int complain(const std::string& text) {
-  std::fprintf(stderr, "cluster_channel child %d: %s\n", static_cast<int>(::getpid()), text.c_str());
-  return EXIT_FAILURE;
-}
-
-} // namespace
 
 child_channel::child_channel() : child_channel{take_named_link()} {
   // nop
 }
 
-child_channel::child_channel(int fd, std::size_t frame_bytes_max) : link_{std::make_shared<link>(fd, frame_bytes_max)} {
+child_channel::child_channel(int fd, std::size_t frame_bytes_max)
+    : socket_{std::make_shared<socket>(fd, frame_bytes_max)} {
   // nop
 }
 
 child_channel::~child_channel() {
-  link_->close();
+  socket_->close();
+  detach();
 }
 
-std::shared_ptr<call_target> child_channel::connect(bus_connection bus) {
-  if (bus_.on_request)
-    throw std::logic_error("this child_channel already serves an event_bus");
-  bus_ = std::move(bus);
-  return link_;
+std::shared_ptr<call_target> child_channel::connect(std::shared_ptr<channel_listener> listener) {
+  slots_ = listener->slots();
+  return generic_channel::connect(std::move(listener));
+}
+
+caf::error child_channel::send(message msg) {
+  return socket_->write(msg);
 }
 
 int child_channel::run() {
-  if (link_->fd() == no_link)
+  if (socket_->fd() == no_link)
     return complain(std::string{"no link in "} + link_fd_variable +
                     ": this program serves a master, start it through a master_channel");
-  if (!bus_.on_request)
+  if (!has_bus())
     return complain("no event_bus was made with this child_channel");
-  const hello ours{protocol_version, binary_codec, bus_.slots};
-  link_->write_now(ours);
-  link_->begin_serving();
-  for (auto& registration : bus_.registrations())
-    link_->write_now(registration);
-
-  frame_reader reader{link_->frame_bytes_max()};
-  std::vector<std::byte> buffer(read_bytes);
-  bool greeted = false;
-  for (;;) {
-    const auto n = ::recv(link_->fd(), buffer.data(), buffer.size(), 0);
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n < 0 && errno != ECONNRESET)
-      return complain("cannot read the link: " + system_error_text(errno));
-    if (n <= 0)
-      return reader.mid_frame() ? complain("the link was closed in the middle of a message") : EXIT_SUCCESS;
-    reader.feed(std::span{buffer}.first(static_cast<std::size_t>(n)));
-    link_->begin_batch();
-    bool first = true;
-    while (auto next = reader.next()) {
-      if (auto* theirs = std::get_if<hello>(&*next)) {
-        if (auto err = compare_hellos(*theirs, ours))
-          return complain(failure_of(err).text);
-        greeted = true;
-      } else if (!greeted) {
-        return complain("the master's first message was no hello");
-      } else if (auto* call = std::get_if<request>(&*next)) {
-        if (!std::exchange(first, false))
-          link_->next_in_batch();
-        auto sink = std::make_shared<link_sink<link>>(link_, call->id);
-        bus_.on_request(std::make_shared<pending_call>(std::move(call->slot), std::move(call->param),
-                                                       std::move(call->data), std::move(sink)));
-      }
-    }
-    link_->end_batch();
-    if (reader.error())
-      return complain("the master sent what is no valid message: " + failure_of(reader.error()).text);
-  }
+  const hello ours{protocol_version, binary_codec, slots_};
+  reader link{*this, ours};
+  const detail::reads_on_this_thread while_running{link};
+  connected(); // says hello, and which handlers there are
+  return link.run();
 }
 
 } // namespace cluster_channel

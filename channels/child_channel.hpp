@@ -7,22 +7,27 @@
 //
 // It needs no actor system and starts no thread before it must. Its link is a blocking socket: the thread of `run()`
 // reads it, whoever answers a call writes to it.
+//
+// Handlers may call the master's slots, and thereby send events while their own call runs: `bus.progress(0.5)`. They may
+// wait for the answer too (`get`): while the thread of `run()` waits, it reads the link, and keeps further calls of the
+// master's for when the handler has returned.
 #pragma once
 
-#include <cluster_channel/channels/channel.hpp>
 #include <cluster_channel/channels/event_bus.hpp>
+#include <cluster_channel/channels/generic_channel.hpp>
 #include <cluster_channel/serialization/frame.hpp>
 
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <vector>
 
 namespace cluster_channel {
 
 /// Whether this process was launched as a node of a master channel and has not taken its link yet.
 bool is_child() noexcept;
 
-class child_channel final : public channel {
+class child_channel final : public generic_channel {
 public:
   /// Takes the link that the master named in the environment (and removes it there, so that no grandchild mistakes it
   /// for its own). To be made at most once, early in `main`: it changes the environment, which no other thread may use
@@ -43,12 +48,16 @@ public:
   /// @returns 0 after end of file, and 1 after an error, which it writes to stderr: for `return channel.run();`.
   int run();
 
-  std::shared_ptr<call_target> connect(bus_connection bus) override;
+  std::shared_ptr<call_target> connect(std::shared_ptr<channel_listener> listener) override;
 
 private:
-  class link;
-  std::shared_ptr<link> link_;
-  bus_connection bus_;
+  class socket;
+  class reader;
+
+  caf::error send(message msg) override;
+
+  std::shared_ptr<socket> socket_;
+  std::vector<slot_declaration> slots_;
 };
 
 /// The whole `main` of a child: registers handlers and serves. At the top of a master's `main` it turns the program

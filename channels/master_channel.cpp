@@ -2,6 +2,7 @@
 #include <cluster_channel/actors/child_proxy.hpp>
 #include <cluster_channel/actors/router.hpp>
 #include <cluster_channel/actors/supervisor.hpp>
+#include <cluster_channel/channels/courier.hpp>
 #include <cluster_channel/channels/master_channel.hpp>
 #include <cluster_channel/channels/router_target.hpp>
 
@@ -66,6 +67,10 @@ public:
     caf::scoped_actor self{system_};
     caf::anon_send_exit(supervisor_, caf::exit_reason::user_shutdown);
     self->wait_for(supervisor_, router_);
+    if (courier_) {
+      caf::anon_send_exit(courier_, caf::exit_reason::user_shutdown);
+      self->wait_for(courier_);
+    }
   }
 
   void close(std::chrono::milliseconds drain_timeout) {
@@ -82,13 +87,15 @@ public:
     return result;
   }
 
-  std::shared_ptr<call_target> connect(bus_connection bus) {
+  std::shared_ptr<call_target> connect(std::shared_ptr<channel_listener> listener) {
     std::lock_guard guard{connect_mutex_};
     if (target_)
       throw std::logic_error("this master_channel already serves an event_bus: make one channel for each bus");
     settings_->set(
-        {.options = options_, .greeting = greeting(std::move(bus.slots)), .executable = options_.executable});
+        {.options = options_, .greeting = greeting(listener->slots()), .executable = options_.executable});
     target_ = std::make_shared<detail::router_target>(router_, options_.timeout);
+    courier_ = detail::spawn_courier(system_, target_, std::move(listener));
+    caf::anon_send(router_, attach_bus{courier_});
     return target_;
   }
 
@@ -125,6 +132,7 @@ private:
   std::shared_ptr<current_settings> settings_ = std::make_shared<current_settings>();
   std::mutex connect_mutex_;
   std::shared_ptr<detail::router_target> target_; // set when a bus connects
+  caf::actor courier_;                             // the same
   caf::actor router_;
   caf::actor supervisor_;
   std::shared_ptr<process_host> host_; // destroyed first: ends what is left, calls no listener after that
@@ -166,8 +174,8 @@ pool_stats master_channel::stats() const {
   return pool_->stats();
 }
 
-std::shared_ptr<call_target> master_channel::connect(bus_connection bus) {
-  return pool_->connect(std::move(bus));
+std::shared_ptr<call_target> master_channel::connect(std::shared_ptr<channel_listener> listener) {
+  return pool_->connect(std::move(listener));
 }
 
 } // namespace cluster_channel

@@ -3,6 +3,9 @@
 //   master_channel channel{{.executable = "./child", .nodes = 5}};
 //   event_bus<events> bus{channel};
 //
+// The children may call the slots of the bus too: a handler here answers the child that asked, and a slot without
+// response is an event, such as the progress of a running call.
+//
 // Owns the pool's supervisor actor, which holds the router, which routes to the child proxies. All functions are
 // thread-safe. Nothing is launched before the first call unless `min_nodes` asks for it.
 #pragma once
@@ -65,7 +68,8 @@ public:
   /// router instead.
   pool_stats stats() const;
 
-  std::shared_ptr<call_target> connect(bus_connection bus) override;
+  /// Handlers of the bus for calls of the children run one after the other on a thread of the channel's own.
+  std::shared_ptr<call_target> connect(std::shared_ptr<channel_listener> listener) override;
 
 private:
   class pool;

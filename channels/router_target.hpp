@@ -1,14 +1,16 @@
-// Hands a bus's calls to a pool's router.
+// A pool as the bus sees it: hands calls and announcements to its router, and knows what its nodes have announced.
 #pragma once
 
+#include <cluster_channel/actors/pool_messages.hpp>
 #include <cluster_channel/channels/channel.hpp>
 
 #include <caf/actor.hpp>
-#include <caf/send.hpp>
 
-#include <mutex>
+#include <atomic>
+#include <map>
+#include <set>
 #include <shared_mutex>
-#include <utility>
+#include <string>
 
 namespace cluster_channel::detail {
 
@@ -17,28 +19,33 @@ class router_target final : public call_target {
 public:
   router_target(caf::actor router, caf::timespan timeout) : router_{std::move(router)}, timeout_{timeout} {}
 
-  void submit(pending_call_ptr call) override {
-    std::shared_lock guard{mutex_};
-    if (router_)
-      caf::anon_send(router_, std::move(call));
-    // Else the call ends with channel_closed as it is dropped here.
-  }
-
-  void announce(const message&) override {
-    // Children do not call the master's slots in this version.
-  }
-
+  // -- call_target ------------------------------------------------------------
+  void submit(pending_call_ptr call) override;
+  void broadcast(fan_out_ptr calls) override;
+  void announce(const message& registration) override;
   caf::timespan default_timeout() const noexcept override { return timeout_; }
+  readiness ready_for(const std::string& slot, const std::string& param) const override;
+  std::vector<std::string> params_of(const std::string& slot) const override;
 
-  void detach() {
-    std::unique_lock guard{mutex_};
-    router_ = nullptr;
-  }
+  /// Answers a call of a child.
+  void answer_child(child_answer answer);
+
+  /// Takes in what the nodes announced, and tells `bus`.
+  void learn(const message& announcement, channel_listener& bus);
+
+  void detach();
 
 private:
-  std::shared_mutex mutex_;
+  /// What cannot be sent any more is dropped, which ends calls with channel_closed.
+  template <class T>
+  void send(T&& msg);
+
+  mutable std::shared_mutex mutex_;
   caf::actor router_;
   const caf::timespan timeout_;
+  std::map<std::string, std::set<std::string>> registered_; // slot -> parameters
+  std::set<std::string> ignored_;
+  std::atomic<bool> ignores_some_{false};
 };
 
 } // namespace cluster_channel::detail

@@ -15,6 +15,7 @@
 #include <cluster_channel/channels/handler.hpp>
 #include <cluster_channel/channels/slot_checks.hpp>
 #include <cluster_channel/channels/slot_core.hpp>
+#include <cluster_channel/channels/slot_options.hpp>
 #include <cluster_channel/serialization/caf_message.hpp>
 
 #include <caf/actor_system.hpp>
@@ -26,20 +27,9 @@
 #include <stdexcept>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 namespace cluster_channel {
-
-/// Subdivides a slot: handlers of one parameter see only the calls for that parameter.
-struct parameter {
-  std::string value = default_param;
-};
-
-/// Options of one call.
-struct call_options {
-  parameter param;
-  /// From hand-over to the channel to the answer; zero: the channel's own timeout.
-  caf::timespan timeout = caf::timespan::zero();
-};
 
 /// Removes exactly the handler whose registration returned it, when called; dropping it leaves the handler in place.
 /// Thread-safe; calling it again has no effect. A call that already reached the handler still runs.
@@ -63,23 +53,63 @@ public:
   /// request is `void`.
   using actor_type = caf::typed_actor<typename caf::replies_to<actor_request>::template with<Response>>;
 
+  slot() = default;
+
+  /// For declarations: `slot<foo_request, foo_response> foo{{.no_buffer = true}};`
+  explicit slot(slot_options options) : options_{options} {}
+
   // -- calling ----------------------------------------------------------------
 
-  /// Calls the slot: one handler, local or behind the bus's channel, answers.
+  /// Calls the slot, with the call's own options if any: once every far end of the bus has a handler for it, all
+  /// handlers, local ones and those of the far ends, get the same request. If there is one, the call has its answer. If
+  /// there are several, the call of a slot without a response is done when all are, and fails with the first failure;
+  /// that of a slot with a response fails with `several_handlers`: call `all` instead.
   call_type operator()(stored_request request) const requires(!std::is_void_v<Request>) {
-    return core().call(std::move(request), default_param, caf::timespan::zero());
+    return core().call_one(std::move(request), {});
   }
 
   call_type operator()(stored_request request, call_options options) const requires(!std::is_void_v<Request>) {
-    return core().call(std::move(request), std::move(options.param.value), options.timeout);
+    return core().call_one(std::move(request), std::move(options));
   }
 
-  call_type operator()() const requires std::is_void_v<Request> {
-    return core().call({}, default_param, caf::timespan::zero());
-  }
+  call_type operator()() const requires std::is_void_v<Request> { return core().call_one({}, {}); }
 
   call_type operator()(call_options options) const requires std::is_void_v<Request> {
-    return core().call({}, std::move(options.param.value), options.timeout);
+    return core().call_one({}, std::move(options));
+  }
+
+  /// Calls the slot and yields the answers of all handlers, at least one; fails with the first failure.
+  call<std::vector<Response>> all(stored_request request, call_options options = {}) const
+      requires(!std::is_void_v<Request> && !std::is_void_v<Response>) {
+    return call_all(std::move(request), std::move(options));
+  }
+
+  call<std::vector<Response>> all(call_options options = {}) const
+      requires(std::is_void_v<Request> && !std::is_void_v<Response>) {
+    return call_all({}, std::move(options));
+  }
+
+  /// Calls the slot and yields what each handler answered, or its failure. The call itself fails only if it could not
+  /// be made at all.
+  call<answers<Response>> all_settled(stored_request request, call_options options = {}) const
+      requires(!std::is_void_v<Request>) {
+    return call_all_settled(std::move(request), std::move(options));
+  }
+
+  call<answers<Response>> all_settled(call_options options = {}) const requires std::is_void_v<Request> {
+    return call_all_settled({}, std::move(options));
+  }
+
+  /// Calls everyone who is there now: the local handlers, every far end that has a handler, and every live node of a
+  /// pool, busy ones too. Waits for nobody to come: with nobody there it is done at once, without answers. Done when
+  /// all have answered.
+  call<answers<Response>> broadcast(stored_request request, call_options options = {}) const
+      requires(!std::is_void_v<Request>) {
+    return core().broadcast(std::move(request), std::move(options));
+  }
+
+  call<answers<Response>> broadcast(call_options options = {}) const requires std::is_void_v<Request> {
+    return core().broadcast({}, std::move(options));
   }
 
   /// Catches calls with the wrong types, so that the compiler's message names the right ones.
@@ -113,6 +143,14 @@ public:
     }
   }
 
+  /// Tells who handles this slot, here or at the far ends of the bus: `connect(param)` is called when a parameter gets
+  /// its first handler, from within for those that have one, and `disconnect(param)` when the last one goes. What it
+  /// returns takes the callbacks back, and calls `disconnect` for the parameters still in use. Callbacks run one at a
+  /// time, on the thread on which a handler comes or goes, and must not throw.
+  unsubscribe lazy(lazy_callback connect, lazy_callback disconnect) const {
+    return core().add_lazy(std::move(connect), std::move(disconnect));
+  }
+
   // -- composing --------------------------------------------------------------
 
   /// Starts an actor that calls this slot for every request it gets, for use with `self->request(handle, timeout,
@@ -121,7 +159,7 @@ public:
     using self_pointer = typename actor_type::pointer;
     return system.spawn([core = core_ptr()](self_pointer self) -> typename actor_type::behavior_type {
       return {[core, self](const actor_request& request) -> caf::delegated<Response> {
-        auto result = core->call(detail::request_from<Request>(request), default_param, caf::timespan::zero());
+        auto result = core->call_one(detail::request_from<Request>(request), {});
         result.on_result([to = requester{self}](caf::expected<Response>&& x) {
           if (!x)
             to.answer(caf::make_message(std::move(x.error())));
@@ -138,10 +176,32 @@ public:
   /// The name this slot was declared with; empty outside of a bus.
   const std::string& name() const { return core().name(); }
 
+  /// What its declaration says.
+  const slot_options& options() const noexcept { return options_; }
+
   /// @private
   void bind(std::shared_ptr<detail::slot_core<Request, Response>> core) { core_ = std::move(core); }
 
 private:
+  call<std::vector<Response>> call_all(stored_request request, call_options options) const {
+    using result = caf::expected<std::vector<Response>>;
+    return core().template call_all<std::vector<Response>>(
+        std::move(request), std::move(options), [](answers<Response>&& all, caf::error&& first) {
+          if (first)
+            return result{std::move(first)};
+          std::vector<Response> values;
+          for (auto& x : all)
+            values.push_back(std::move(*x));
+          return result{std::move(values)};
+        });
+  }
+
+  call<answers<Response>> call_all_settled(stored_request request, call_options options) const {
+    return core().template call_all<answers<Response>>(
+        std::move(request), std::move(options),
+        [](answers<Response>&& all, caf::error&&) { return caf::expected<answers<Response>>{std::move(all)}; });
+  }
+
   const std::shared_ptr<detail::slot_core<Request, Response>>& core_ptr() const {
     if (!core_)
       throw std::logic_error("a slot outside of an event_bus can neither be called nor handled: make an "
@@ -151,6 +211,7 @@ private:
 
   detail::slot_core<Request, Response>& core() const { return *core_ptr(); }
 
+  slot_options options_;
   std::shared_ptr<detail::slot_core<Request, Response>> core_;
 };
 

@@ -71,6 +71,12 @@ std::string to_string(errc code) {
     return "protocol_error";
   case errc::protocol_mismatch:
     return "protocol_mismatch";
+  case errc::channel_not_ready:
+    return "channel_not_ready";
+  case errc::event_ignored:
+    return "event_ignored";
+  case errc::connection_closed:
+    return "connection_closed";
   }
   return "unknown error " + std::to_string(static_cast<int>(code));
 }

@@ -37,6 +37,9 @@ enum class errc : std::uint8_t {
   bad_payload,       ///< the bytes of a request or response do not decode as the slot's type
   protocol_error,    ///< the far end sent bytes that are no valid frame
   protocol_mismatch, ///< versions, codecs or slot types of the two ends differ
+  channel_not_ready,
+  event_ignored,
+  connection_closed,
 };
 
 /// The enumerator's name, e.g. `"buffer_full"`.

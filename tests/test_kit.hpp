@@ -15,8 +15,11 @@
 #include <cluster_channel/actors/child_proxy.hpp>
 #include <cluster_channel/actors/router.hpp>
 #include <cluster_channel/actors/supervisor.hpp>
+#include <cluster_channel/channels/courier.hpp>
 #include <cluster_channel/channels/event_bus.hpp>
+#include <cluster_channel/channels/generic_channel.hpp>
 #include <cluster_channel/channels/router_target.hpp>
+#include <cluster_channel/channels/timers.hpp>
 
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
@@ -31,7 +34,9 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <stdexcept>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -83,9 +88,11 @@ public:
     });
     host_ = std::make_shared<scripted_host>(*this);
     caf::anon_send(supervisor_, attach_host{host_});
+    link_.pool = this;
     link_.target = std::make_shared<cluster_channel::detail::router_target>(router_, options_.timeout);
-    bus_ = std::make_unique<event_bus<Events>>(link_);
-    child_ = std::make_unique<event_bus<Events>>(far_link_);
+    timers_ = make_actor_timers(system_);
+    bus_ = std::make_unique<event_bus<Events>>(bus_options{.channels = {&link_}, .timers = timers_});
+    child_ = std::make_unique<event_bus<Events>>(bus_options{.channels = {&far_link_}, .timers = timers_});
   }
 
   pool(const pool&) = delete;
@@ -93,7 +100,9 @@ public:
 
   ~pool() {
     link_.target->detach();
+    far_link_.stop();
     caf::anon_send_exit(supervisor_, caf::exit_reason::user_shutdown);
+    caf::anon_send_exit(link_.courier, caf::exit_reason::user_shutdown);
     coordinator().run();
     host_->detach();
   }
@@ -166,37 +175,84 @@ public:
 private:
   /// Connects the master's bus to the router.
   struct pool_link final : channel {
-    std::shared_ptr<call_target> connect(bus_connection) override { return target; }
+    std::shared_ptr<call_target> connect(std::shared_ptr<channel_listener> listener) override {
+      courier = cluster_channel::detail::spawn_scheduled_courier(pool->system_, target, std::move(listener));
+      caf::anon_send(pool->router_, attach_bus{courier});
+      return target;
+    }
+    test::pool<Events>* pool = nullptr;
     std::shared_ptr<cluster_channel::detail::router_target> target;
+    caf::actor courier;
   };
 
-  /// Keeps what is needed to run the handlers of the child's bus.
-  struct child_link final : channel {
-    struct nobody final : call_target {
-      void submit(pending_call_ptr call) override {
-        call->fail(errc::no_handler, "a child cannot call its master's slots in this version");
+  /// The child's end of the links of all nodes.
+  class node_link final : public generic_channel {
+  public:
+    explicit node_link(test::pool<Events>& owner) : owner_{owner} { connected(); }
+    ~node_link() override { detach(); }
+
+    void stop() noexcept { detach(); }
+
+    /// Runs the handlers for a call to `node`.
+    void handle(node_id node, const request& call) {
+      asked_[call.id] = node;
+      const auto before = std::exchange(current_, node);
+      message_received(call);
+      current_ = before;
+    }
+
+    void tell(message msg) { message_received(std::move(msg)); }
+
+    /// What a node says when it has started.
+    void introduce(node_id node) const {
+      for (const auto& [slot, param] : registered_)
+        caf::anon_send(owner_.router_, node_announcement{node, handler_registered{slot, param}});
+      if (ignored_)
+        caf::anon_send(owner_.router_, node_announcement{node, *ignored_});
+    }
+
+  private:
+    caf::error send(message msg) override {
+      if (auto* call = std::get_if<request>(&msg)) {
+        // A call from outside of a handler comes from the first node.
+        const auto live = owner_.live_nodes();
+        const auto node = current_ != 0 || live.empty() ? current_ : live.front();
+        caf::anon_send(owner_.router_, child_call{node, std::move(*call)});
+      } else if (auto* result = std::get_if<response>(&msg)) {
+        answer(result->id, std::move(result->data));
+      } else if (auto* err = std::get_if<error_message>(&msg)) {
+        answer(err->id, std::move(err->what));
+      } else if (!std::holds_alternative<hello>(msg)) {
+        remember(msg);
+        for (auto node : owner_.ready_)
+          caf::anon_send(owner_.router_, node_announcement{node, msg});
       }
-      void announce(const message&) override {}
-      caf::timespan default_timeout() const noexcept override { return no_timeout; }
-    };
-    std::shared_ptr<call_target> connect(bus_connection x) override {
-      bus = std::move(x);
-      return std::make_shared<nobody>();
+      return {};
     }
-    bus_connection bus;
-  };
 
-  /// Sends the answer of a handler to the router, as a proxy would.
-  struct node_sink final : answer_sink {
-    node_sink(caf::actor to, node_id from, call_id which) : router{std::move(to)}, node{from}, call{which} {}
-    void answered(answer&& x) noexcept override {
-      calls_finished event{node, {}};
-      event.calls.push_back({call, std::move(x)});
-      caf::anon_send(router, std::move(event));
+    void answer(call_id id, cluster_channel::answer&& x) {
+      auto node = asked_.extract(id);
+      if (node.empty())
+        return;
+      calls_finished event{node.mapped(), {}};
+      event.calls.push_back({id, std::move(x)});
+      caf::anon_send(owner_.router_, std::move(event));
     }
-    caf::actor router;
-    node_id node;
-    call_id call;
+
+    void remember(const message& msg) {
+      if (const auto* added = std::get_if<handler_registered>(&msg))
+        registered_.insert({added->slot, added->param});
+      else if (const auto* removed = std::get_if<handler_unregistered>(&msg))
+        registered_.erase({removed->slot, removed->param});
+      else if (const auto* list = std::get_if<event_list>(&msg))
+        ignored_ = *list;
+    }
+
+    test::pool<Events>& owner_;
+    std::map<call_id, node_id> asked_;
+    std::set<std::pair<std::string, std::string>> registered_;
+    std::optional<event_list> ignored_;
+    node_id current_ = 0; // whose handlers run
   };
 
   /// "Processes" that do what their scripts say.
@@ -261,10 +317,25 @@ private:
   caf::actor spawn_node(node_id node, std::int32_t pid) {
     return system_.spawn([this, node, pid](caf::event_based_actor* self) -> caf::behavior {
       self->link_to(supervisor_);
+      self->attach_functor([this, node] { ready_.erase(node); });
       if (!script_of(node).exits_before_hello)
         self->delayed_send(self, script_of(node).hello_after, detail::hello_due{});
       return {
-          [this, node](const detail::hello_due&) { caf::anon_send(supervisor_, node_hello{node}); },
+          [this, node](const detail::hello_due&) {
+            caf::anon_send(supervisor_, node_hello{node, slots()});
+            ready_.insert(node);
+            far_link_.introduce(node);
+          },
+          [this](const tell_child& msg) {
+            for (const auto& each : msg.messages)
+              far_link_.tell(each);
+          },
+          [this](child_answer& msg) {
+            if (auto* data = std::get_if<bytes>(&msg.result))
+              far_link_.tell(response{msg.call, std::move(*data)});
+            else
+              far_link_.tell(error_message{msg.call, std::move(std::get<failure>(msg.result))});
+          },
           [this, self, node](const assign_calls& msg) {
             for (const auto& call : msg.calls) {
               const auto& script = script_of(node);
@@ -299,9 +370,14 @@ private:
     });
   }
 
-  void handle(node_id node, const request& call) {
-    far_link_.bus.on_request(std::make_shared<pending_call>(call.slot, call.param, call.data,
-                                                            std::make_shared<node_sink>(router_, node, call.id)));
+  void handle(node_id node, const request& call) { far_link_.handle(node, call); }
+
+  /// The names of all slots.
+  static std::vector<std::string> slots() {
+    std::vector<std::string> result;
+    boost::mp11::mp_for_each<typename cluster_channel::detail::slots_of<Events>::type>(
+        [&](auto member) { result.emplace_back(member.name); });
+    return result;
   }
 
   const pool_options options_;
@@ -315,8 +391,10 @@ private:
   std::vector<std::pair<node_id, int>> signals_;
   std::size_t launches_ = 0;
   std::shared_ptr<scripted_host> host_;
+  std::set<node_id> ready_; // nodes that have said hello and live
+  std::shared_ptr<timer_service> timers_;
   pool_link link_;
-  child_link far_link_;
+  node_link far_link_{*this};
   std::unique_ptr<event_bus<Events>> bus_;
   std::unique_ptr<event_bus<Events>> child_;
 };

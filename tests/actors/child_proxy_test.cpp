@@ -2,6 +2,8 @@
 
 #include <cluster_channel/actors/actor_system_config.hpp>
 #include <cluster_channel/actors/child_proxy.hpp>
+#include <cluster_channel/actors/registration_table.hpp>
+#include <cluster_channel/serialization/codec.hpp>
 
 #include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
@@ -13,9 +15,12 @@
 #include <memory>
 #include <optional>
 #include <poll.h>
+#include <string>
 #include <sys/socket.h>
+#include <thread>
 #include <unistd.h>
 #include <utility>
+#include <vector>
 
 namespace cluster_channel {
 
@@ -218,13 +223,82 @@ TEST_F(ChildProxy, ServingRefusesACallThatIsTooLargeWithoutSendingIt) {
   EXPECT_EQ(std::get<request>(*hear()).id, 2U);
 }
 
-TEST_F(ChildProxy, ServingAnswersCallsOfTheChildWithAnError) {
+TEST_F(ChildProxy, ServingHandsOnCallsOfTheChildAndReturnsTheirAnswers) {
+  start();
+  make_ready();
+  say(request{5, "log", "p", encode(std::string{"x"})});
+  const auto asked = event<child_call>();
+  EXPECT_EQ(asked->node, 7U);
+  EXPECT_EQ(asked->call, (request{5, "log", "p", encode(std::string{"x"})}));
+  caf::anon_send(proxy_, child_answer{7, 5, bytes(2)});
+  EXPECT_EQ(*hear(), message{(response{5, bytes(2)})});
+}
+
+TEST_F(ChildProxy, ServingReturnsTheFailureOfACallOfTheChild) {
   start();
   make_ready();
   say(request{5, "log", default_param, {}});
-  auto answer = hear();
+  EXPECT_EQ(event<child_call>()->call.id, 5U);
+  caf::anon_send(proxy_, child_answer{7, 5, failure{.code = errc::no_handler, .text = "nobody"}});
+  const auto answer = hear();
   ASSERT_TRUE(answer && std::holds_alternative<error_message>(*answer));
-  EXPECT_EQ(std::get<error_message>(*answer).what.code, errc::no_handler);
+  EXPECT_EQ(std::get<error_message>(*answer).what.text, "nobody");
+}
+
+TEST_F(ChildProxy, ServingDropsAnAnswerThatNobodyAskedFor) {
+  start();
+  make_ready();
+  caf::anon_send(proxy_, child_answer{7, 5, bytes(2)});
+  caf::anon_send(proxy_, tell_child{{handler_registered{"log", "p"}}});
+  EXPECT_EQ(*hear(), message{(handler_registered{"log", "p"})});
+}
+
+TEST_F(ChildProxy, ServingRefusesCallsOfTheChildBeyondTheirMaximum) {
+  start([](pool_options& x) { x.child_calls_max = 1; });
+  make_ready();
+  say(request{5, "log", default_param, {}});
+  say(request{6, "log", default_param, {}});
+  EXPECT_EQ(event<child_call>()->call.id, 5U);
+  const auto refused = hear();
+  ASSERT_TRUE(refused && std::holds_alternative<error_message>(*refused));
+  EXPECT_EQ(std::get<error_message>(*refused).id, 6U);
+  EXPECT_EQ(std::get<error_message>(*refused).what.code, errc::buffer_full);
+}
+
+TEST_F(ChildProxy, ServingEndsOnTwoOpenCallsOfTheChildWithOneId) {
+  start();
+  make_ready();
+  say(request{5, "log", default_param, {}});
+  say(request{5, "log", default_param, {}});
+  EXPECT_EQ(event<child_call>()->call.id, 5U);
+  EXPECT_EQ(gone().cause.code, errc::protocol_error);
+}
+
+TEST_F(ChildProxy, ServingHandsOnWhatTheChildAnnounces) {
+  start();
+  make_ready();
+  say(handler_registered{"echo", "p"});
+  say(handler_unregistered{"echo", "p"});
+  say(event_list{{"other"}});
+  EXPECT_EQ(event<node_announcement>()->what, message{(handler_registered{"echo", "p"})});
+  EXPECT_EQ(event<node_announcement>()->what, message{(handler_unregistered{"echo", "p"})});
+  EXPECT_EQ(event<node_announcement>()->what, message{(event_list{{"other"}})});
+}
+
+TEST_F(ChildProxy, ServingEndsOnTooManyRegisteredHandlers) {
+  start();
+  make_ready();
+  std::vector<char> out;
+  for (std::size_t i = 0; i <= registrations_max; ++i)
+    ASSERT_FALSE(write_frame(out, handler_registered{"echo", std::to_string(i)}, default_frame_bytes_max));
+  // More than a socket takes at once.
+  std::jthread sender{[&] { static_cast<void>(::send(child_, out.data(), out.size(), MSG_NOSIGNAL)); }};
+  std::optional<node_gone> end;
+  while (!end)
+    self_->receive([](const node_announcement&) {}, [&](const node_gone& x) { end = x; },
+                   caf::after(deadline) >> [&] { end.emplace(); });
+  EXPECT_EQ(end->cause.code, errc::protocol_error);
+  EXPECT_THAT(end->cause.text, HasSubstr("handlers registered"));
 }
 
 TEST_F(ChildProxy, ServingEndsOnASecondHello) {

@@ -46,7 +46,8 @@ public:
     return result ? errc::none : code_of(result.error());
   }
 
-  static failure failed(call<std::string>& call) {
+  template <class Response>
+  static failure failed(call<Response>& call) {
     auto result = call.get(0ms);
     EXPECT_FALSE(result);
     return result ? failure{} : failure_of(result.error());
@@ -180,13 +181,78 @@ TEST_F(Pool, AFailedHandlerFreesItsNodeAndGivesItsText) {
   EXPECT_EQ(pool->launches(), 1U);
 }
 
-TEST_F(Pool, ACallWithoutAHandlerFailsAtOnce) {
+// -- handlers that come and go ------------------------------------------------
+
+TEST_F(Pool, ACallWaitsUntilANodeHasRegisteredAHandler) {
   make();
   auto call = pool->bus().count();
   pool->run();
-  auto result = call.get(0ms);
-  ASSERT_FALSE(result);
-  EXPECT_EQ(code_of(result.error()), errc::no_handler);
+  EXPECT_EQ(pool->live_nodes().size(), 1U) << "it takes a node to learn which handlers there are";
+  EXPECT_EQ(pool->stats().waiting_calls, 1U);
+  pool->child().count.on([] { return 7; });
+  pool->run();
+  EXPECT_EQ(*call.get(0ms), 7);
+}
+
+TEST_F(Pool, ACallThatNobodyHandlesTimesOutAndSaysSo) {
+  make();
+  auto call = pool->bus().count();
+  pool->advance(5s);
+  const auto what = failed(call);
+  EXPECT_EQ(what.code, errc::timed_out);
+  EXPECT_EQ(what.text, "TIMED_OUT on count with param $_DEFAULT_$: no node has registered a handler for it");
+  EXPECT_EQ(pool->stats().waiting_calls, 0U);
+}
+
+TEST_F(Pool, CallsThatWaitForAHandlerCountAgainstTheBuffer) {
+  make({.buffer_calls_max = 2});
+  auto first = pool->bus().count();
+  auto second = pool->bus().count();
+  auto third = pool->bus().count();
+  pool->run();
+  EXPECT_EQ(failed(third).code, errc::buffer_full);
+}
+
+TEST_F(Pool, HeldCallsGoOutInTheOrderInWhichTheyCame) {
+  make();
+  std::vector<std::string> seen;
+  auto first = pool->bus().log("1");
+  auto second = pool->bus().log("2");
+  pool->run();
+  auto third = pool->bus().log("3");
+  pool->child().log.on([&](const std::string& x) { seen.push_back(x); });
+  pool->run();
+  EXPECT_THAT(seen, ElementsAre("1", "2", "3"));
+}
+
+TEST_F(Pool, ARegistrationSurvivesTheNodeThatMadeIt) {
+  make();
+  pool->child().count.on([] { return 7; });
+  auto call = pool->bus().count();
+  pool->run();
+  pool->end_node(1, {true, SIGKILL});
+  pool->run();
+  pool->script(2, {.hello_after = 1s});
+  auto next = pool->bus().count();
+  pool->run();
+  EXPECT_EQ(pool->stats().launching_nodes, 1U);
+  pool->advance(1s);
+  EXPECT_EQ(*next.get(0ms), 7);
+}
+
+TEST_F(Pool, AfterTheLastNodeWithdrewItsHandlerCallsWaitAgain) {
+  make();
+  auto off = pool->child().count.on([] { return 7; });
+  auto call = pool->bus().count();
+  pool->run();
+  off();
+  pool->run();
+  auto next = pool->bus().count();
+  pool->run();
+  EXPECT_EQ(pool->stats().waiting_calls, 1U);
+  pool->child().count.on([] { return 8; });
+  pool->run();
+  EXPECT_EQ(*next.get(0ms), 8);
 }
 
 // -- death --------------------------------------------------------------------

@@ -9,6 +9,7 @@
 #include "test_events.hpp"
 #include <chrono>
 #include <optional>
+#include <stdexcept>
 #include <string>
 
 namespace cluster_channel {
@@ -119,14 +120,15 @@ TEST(SlotActor, AnswersRequests) {
 
 TEST(SlotActor, FailsRequestsWithTheErrorOfTheCall) {
   test_pool pool;
+  pool.child().add.on([](const sum_request&) -> sum_response { throw std::runtime_error("no sum today"); });
   const auto handle = pool.bus().add.as_actor(pool.system());
   caf::error error;
   pool.system().spawn([&](caf::event_based_actor* self) {
     self->request(handle, caf::infinite, sum_request{1, 2})
-        .then([](const sum_response&) { FAIL() << "no handler"; }, [&](caf::error& err) { error = err; });
+        .then([](const sum_response&) { FAIL() << "the handler throws"; }, [&](caf::error& err) { error = err; });
   });
   pool.run();
-  EXPECT_EQ(code_of(error), errc::no_handler);
+  EXPECT_EQ(code_of(error), errc::handler_failed);
 }
 
 TEST(SlotActor, ObeysTheTimeoutOfTheRequest) {

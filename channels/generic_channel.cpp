@@ -1,0 +1,46 @@
+#include <cluster_channel/channels/generic_channel.hpp>
+#include <cluster_channel/channels/message_link.hpp>
+
+#include <cassert>
+
+namespace cluster_channel {
+
+generic_channel::generic_channel(caf::timespan timeout)
+    : link_{std::make_shared<detail::message_link>(this, timeout)}, events_{link_} {
+  // nop
+}
+
+generic_channel::~generic_channel() {
+  link_->detach();
+}
+
+std::shared_ptr<call_target> generic_channel::connect(std::shared_ptr<channel_listener> listener) {
+  link_->attach(std::move(listener));
+  return link_;
+}
+
+void generic_channel::connected() {
+  events_->connected();
+}
+
+void generic_channel::disconnected() {
+  events_->disconnected();
+}
+
+void generic_channel::error(const caf::error& why) {
+  events_->failed(why);
+}
+
+void generic_channel::message_received(message msg) {
+  events_->received(std::move(msg));
+}
+
+void generic_channel::detach() noexcept {
+  link_->detach();
+}
+
+bool generic_channel::has_bus() const noexcept {
+  return link_->has_bus();
+}
+
+} // namespace cluster_channel

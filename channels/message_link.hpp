@@ -1,0 +1,98 @@
+// One far end behind messages: which handlers it has, which calls it owes an answer to.
+//
+// The transport of every generic_channel; users see that one. Thread-safe. No lock is held while it calls the channel,
+// the bus or a call's end, so any of them may call back.
+#pragma once
+
+#include <cluster_channel/channels/generic_channel.hpp>
+
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <unordered_map>
+
+namespace cluster_channel::detail {
+
+class message_link final : public call_target, public link_events, public std::enable_shared_from_this<message_link> {
+public:
+  message_link(generic_channel* channel, caf::timespan timeout);
+
+  /// Connects to a bus. @throws std::logic_error if one is connected.
+  void attach(std::shared_ptr<channel_listener> listener);
+
+  /// Forgets the channel.
+  void detach() noexcept;
+
+  bool has_bus() const;
+
+  // -- link_events ------------------------------------------------------------
+  void connected() override;
+  void disconnected() override;
+  void failed(const caf::error& why) override;
+  void received(message&& msg) override;
+
+  // -- call_target ------------------------------------------------------------
+  void submit(pending_call_ptr call) override;
+  void announce(const message& registration) override;
+  caf::timespan default_timeout() const noexcept override { return timeout_; }
+  readiness ready_for(const std::string& slot, const std::string& param) const override;
+  std::vector<std::string> params_of(const std::string& slot) const override;
+  bool reconnect() override;
+
+  /// Answers a call of the far end.
+  void answer_call(call_id id, const std::string& slot, answer&& result);
+
+private:
+  struct open_call {
+    pending_call_ptr call;
+    timer_service::timer_id timer = 0;
+  };
+  struct late_answer {
+    call_id id = 0;
+    answer result;
+  };
+  using open_calls = std::unordered_map<call_id, open_call>;
+
+  /// Calls `f(channel)` unless detached. @returns whether it did.
+  template <class F>
+  bool with_channel(F f);
+
+  caf::error send(message msg);
+  void send_answer(call_id id, answer&& result);
+  std::shared_ptr<channel_listener> listener() const;
+  open_call take(call_id id);
+  void end_call(call_id id, answer&& result);
+  void expire(call_id id);
+  void end_all(open_calls&& calls, const failure& why);
+  void take_hello(const hello& theirs);
+  void take_request(request&& call);
+  void take_registration(handler_key&& key, bool registered);
+  void take_event_list(event_list&& list);
+
+  // The channel, and how many threads are inside of it.
+  mutable std::mutex gate_mutex_;
+  std::condition_variable gate_;
+  generic_channel* channel_;
+  std::size_t inside_ = 0;
+
+  const caf::timespan timeout_;
+  mutable std::mutex mutex_; // for all below
+  std::shared_ptr<channel_listener> listener_;
+  bool connected_ = false;
+  bool detached_ = false;
+  bool reconnecting_ = false;
+  std::optional<hello> early_hello_; // came before the bus
+  std::optional<failure> mismatch_;  // the two ends do not fit
+  std::map<std::string, std::set<std::string>, std::less<>> registered_; // slot -> parameters
+  std::size_t registrations_ = 0;
+  std::set<std::string, std::less<>> ignored_;
+  open_calls calls_;
+  call_id last_id_ = 0;
+  std::deque<late_answer> late_answers_; // made while the link was down and is being connected again
+  std::size_t late_bytes_ = 0;
+};
+
+} // namespace cluster_channel::detail
