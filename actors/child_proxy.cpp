@@ -254,8 +254,8 @@ caf::error child_proxy_state::receive_call(request& call) {
   if (child_calls_.size() >= options.child_calls_max || size > options.buffer_bytes_max - child_call_bytes_) {
     write(error_message{call.id,
                         {.code = errc::buffer_full,
-                         .text = "the master's buffer is full: " + std::to_string(child_calls_.size()) + " calls with " +
-                                 std::to_string(child_call_bytes_) +
+                         .text = "the master's buffer is full: " + std::to_string(child_calls_.size()) +
+                                 " calls with " + std::to_string(child_call_bytes_) +
                                  " bytes from this child are open; slow down, or raise child_calls_max or "
                                  "buffer_bytes_max"}});
     return {};

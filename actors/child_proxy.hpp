@@ -74,7 +74,7 @@ private:
   process_started process_;
   caf::io::connection_handle link_;
   frame_reader reader_;
-  std::size_t read_bytes_ = 0; // what one read may bring
+  std::size_t read_bytes_ = 0;                           // what one read may bring
   std::unordered_map<call_id, std::size_t> child_calls_; // the child's open calls to the master: bytes of each
   std::size_t child_call_bytes_ = 0;
   std::size_t registrations_ = 0; // handlers the child has announced and not withdrawn

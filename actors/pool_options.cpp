@@ -38,8 +38,9 @@ caf::error validate(const pool_options& options) {
   if (options.frame_bytes_max < frame_bytes_least || options.frame_bytes_max > frame_bytes_limit)
     return invalid("frame_bytes_max is " + std::to_string(options.frame_bytes_max) + ": give " +
                    std::to_string(frame_bytes_least) + " to " + std::to_string(frame_bytes_limit));
-  for (const auto& [name, timeout] : {std::pair{"timeout", options.timeout}, std::pair{"wait_timeout", options.wait_timeout},
-                                      std::pair{"run_timeout", options.run_timeout}})
+  for (const auto& [name, timeout] :
+       {std::pair{"timeout", options.timeout}, std::pair{"wait_timeout", options.wait_timeout},
+        std::pair{"run_timeout", options.run_timeout}})
     if (timeout <= caf::timespan::zero())
       return invalid(std::string{name} + " is not positive: give a duration above zero, or no_timeout");
   if (options.child_calls_max == 0)

@@ -193,12 +193,11 @@ void router_state::child_calls(child_call& call) {
     return;
   }
   if (auto pos = proxies_.find(call.node); pos != proxies_.end())
-    caf::anon_send(pos->second,
-                   child_answer{call.node, call.call.id,
-                                failure{.code = errc::no_handler,
-                                        .text = "the master has no handler for slot " + call.call.slot +
-                                                " with param " + call.call.param +
-                                                ": no event_bus is connected to its master_channel"}});
+    caf::anon_send(pos->second, child_answer{call.node, call.call.id,
+                                             failure{.code = errc::no_handler,
+                                                     .text = "the master has no handler for slot " + call.call.slot +
+                                                             " with param " + call.call.param +
+                                                             ": no event_bus is connected to its master_channel"}});
 }
 
 void router_state::node_is_ready(const node_ready& event) {
@@ -253,7 +252,7 @@ void router_state::deadline_passed() {
       continue;
     auto text = overdue(pos->second, now);
     if (!text)
-      continue; // it waited for a node no longer than it may
+      continue;          // it waited for a node no longer than it may
     table_.withdraw(id); // a running call stays on its node until the node answers
     finish(id, failure{.code = errc::timed_out, .text = std::move(*text), .node = pos->second.node});
   }

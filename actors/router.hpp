@@ -102,12 +102,12 @@ private:
   std::unordered_map<call_id, open_call> calls_;
   std::unordered_map<node_id, caf::actor> proxies_;
   registration_table registrations_;
-  std::set<std::pair<node_id, call_id>> broadcasts_;          // runs of broadcasts
-  std::set<call_id> held_;                                    // calls without a registered handler
-  std::set<std::string> declared_;                            // slots that some node has declared
-  std::set<std::pair<std::string, std::string>> announced_;   // the master's handlers: slot, parameter
-  std::optional<event_list> ignored_;                         // what the master ignores
-  std::map<node_id, assign_calls> outbox_; // assigned, and not yet handed to the proxies
+  std::set<std::pair<node_id, call_id>> broadcasts_;        // runs of broadcasts
+  std::set<call_id> held_;                                  // calls without a registered handler
+  std::set<std::string> declared_;                          // slots that some node has declared
+  std::set<std::pair<std::string, std::string>> announced_; // the master's handlers: slot, parameter
+  std::optional<event_list> ignored_;                       // what the master ignores
+  std::map<node_id, assign_calls> outbox_;                  // assigned, and not yet handed to the proxies
   bool outbox_due_ = false;
   call_id last_id_ = 0;
   bool draining_ = false;

@@ -85,7 +85,8 @@ private:
 template <class Response>
 class answers_sink final : public answer_sink {
 public:
-  explicit answers_sink(std::shared_ptr<answers_collector<Response>> to) : to_{std::move(to)}, place_{to_->open_place()} {}
+  explicit answers_sink(std::shared_ptr<answers_collector<Response>> to)
+      : to_{std::move(to)}, place_{to_->open_place()} {}
 
   void answered(answer&& x) noexcept override {
     if (auto* data = std::get_if<bytes>(&x))

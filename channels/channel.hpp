@@ -89,8 +89,8 @@ class channel {
 public:
   virtual ~channel() = default;
 
-  /// Called once, by the bus that is made with this channel, which then announces its handlers. The target outlives the channel if the bus does; calls then fail with
-  /// `channel_closed`.
+  /// Called once, by the bus that is made with this channel, which then announces its handlers. The target outlives the
+  /// channel if the bus does; calls then fail with `channel_closed`.
   /// @throws std::logic_error if the channel already serves a bus.
   virtual std::shared_ptr<call_target> connect(std::shared_ptr<channel_listener> listener) = 0;
 };

@@ -8,9 +8,9 @@
 // It needs no actor system and starts no thread before it must. Its link is a blocking socket: the thread of `run()`
 // reads it, whoever answers a call writes to it.
 //
-// Handlers may call the master's slots, and thereby send events while their own call runs: `bus.progress(0.5)`. They may
-// wait for the answer too (`get`): while the thread of `run()` waits, it reads the link, and keeps further calls of the
-// master's for when the handler has returned.
+// Handlers may call the master's slots, and thereby send events while their own call runs: `bus.progress(0.5)`. They
+// may wait for the answer too (`get`): while the thread of `run()` waits, it reads the link, and keeps further calls of
+// the master's for when the handler has returned.
 #pragma once
 
 #include <cluster_channel/channels/event_bus.hpp>

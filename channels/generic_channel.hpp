@@ -82,8 +82,8 @@ protected:
   void message_received(message msg);
 
   /// Waits until no `send` or `reconnect` runs, after which none is called again; calls under way fail with
-  /// `channel_closed`. A derived class calls it first thing in its destructor, or as soon as nothing calls the functions
-  /// above any more: its `send` must not be called while it is being destroyed. Not from within `send`.
+  /// `channel_closed`. A derived class calls it first thing in its destructor, or as soon as nothing calls the
+  /// functions above any more: its `send` must not be called while it is being destroyed. Not from within `send`.
   void detach() noexcept;
 
   /// Whether a bus is connected to this channel.

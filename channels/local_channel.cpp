@@ -55,7 +55,9 @@ private:
 class local_channel_pair::link {
 public:
   link(caf::actor_system& system, local_channel_options options)
-      : options_{options}, first{*this, options.timeout}, second{*this, options.timeout},
+      : options_{options},
+        first{*this, options.timeout},
+        second{*this, options.timeout},
         first_courier{system.spawn<caf::hidden>([this](caf::event_based_actor*) { return first.courier(); })},
         second_courier{system.spawn<caf::hidden>([this](caf::event_based_actor*) { return second.courier(); })} {
     first.set_far_end(second_courier);

@@ -3,8 +3,9 @@
 //   local_channel_pair link{system};
 //   event_bus<events> here{link.first()}, there{link.second()};
 //
-// Messages travel as mail of two actors, so neither end ever runs the other's handlers inside its own calls; under CAF's
-// test coordinator everything happens in virtual time. Requests and responses are encoded as on any other channel.
+// Messages travel as mail of two actors, so neither end ever runs the other's handlers inside its own calls; under
+// CAF's test coordinator everything happens in virtual time. Requests and responses are encoded as on any other
+// channel.
 #pragma once
 
 #include <cluster_channel/channels/generic_channel.hpp>

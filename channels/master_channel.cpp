@@ -91,8 +91,7 @@ public:
     std::lock_guard guard{connect_mutex_};
     if (target_)
       throw std::logic_error("this master_channel already serves an event_bus: make one channel for each bus");
-    settings_->set(
-        {.options = options_, .greeting = greeting(listener->slots()), .executable = options_.executable});
+    settings_->set({.options = options_, .greeting = greeting(listener->slots()), .executable = options_.executable});
     target_ = std::make_shared<detail::router_target>(router_, options_.timeout);
     courier_ = detail::spawn_courier(system_, target_, std::move(listener));
     caf::anon_send(router_, attach_bus{courier_});
@@ -132,7 +131,7 @@ private:
   std::shared_ptr<current_settings> settings_ = std::make_shared<current_settings>();
   std::mutex connect_mutex_;
   std::shared_ptr<detail::router_target> target_; // set when a bus connects
-  caf::actor courier_;                             // the same
+  caf::actor courier_;                            // the same
   caf::actor router_;
   caf::actor supervisor_;
   std::shared_ptr<process_host> host_; // destroyed first: ends what is left, calls no listener after that

@@ -84,8 +84,8 @@ private:
   bool connected_ = false;
   bool detached_ = false;
   bool reconnecting_ = false;
-  std::optional<hello> early_hello_; // came before the bus
-  std::optional<failure> mismatch_;  // the two ends do not fit
+  std::optional<hello> early_hello_;                                     // came before the bus
+  std::optional<failure> mismatch_;                                      // the two ends do not fit
   std::map<std::string, std::set<std::string>, std::less<>> registered_; // slot -> parameters
   std::size_t registrations_ = 0;
   std::set<std::string, std::less<>> ignored_;

@@ -185,15 +185,15 @@ public:
 private:
   call<std::vector<Response>> call_all(stored_request request, call_options options) const {
     using result = caf::expected<std::vector<Response>>;
-    return core().template call_all<std::vector<Response>>(
-        std::move(request), std::move(options), [](answers<Response>&& all, caf::error&& first) {
-          if (first)
-            return result{std::move(first)};
-          std::vector<Response> values;
-          for (auto& x : all)
-            values.push_back(std::move(*x));
-          return result{std::move(values)};
-        });
+    return core().template call_all<std::vector<Response>>(std::move(request), std::move(options),
+                                                           [](answers<Response>&& all, caf::error&& first) {
+                                                             if (first)
+                                                               return result{std::move(first)};
+                                                             std::vector<Response> values;
+                                                             for (auto& x : all)
+                                                               values.push_back(std::move(*x));
+                                                             return result{std::move(values)};
+                                                           });
   }
 
   call<answers<Response>> call_all_settled(stored_request request, call_options options) const {

@@ -192,7 +192,8 @@ private:
     pending_call_ptr to(std::shared_ptr<answer_sink> sink) const& { return prepared_call{*this}.to(std::move(sink)); }
 
     pending_call_ptr to(std::shared_ptr<answer_sink> sink) && {
-      auto call = std::make_shared<pending_call>(slot, std::move(options.param.value), std::move(data), std::move(sink));
+      auto call =
+          std::make_shared<pending_call>(slot, std::move(options.param.value), std::move(data), std::move(sink));
       call->timeout = timeout;
       call->wait_timeout = options.wait_timeout;
       call->run_timeout = options.run_timeout;
@@ -228,7 +229,8 @@ private:
     if (!bus)
       fail(result, errc::channel_closed, param, "the event bus of this slot is gone");
     else if (ignored_)
-      fail(result, errc::event_ignored, param, "slot " + name_ + " is ignored on this event_bus: it cannot be called there");
+      fail(result, errc::event_ignored, param,
+           "slot " + name_ + " is ignored on this event_bus: it cannot be called there");
     else
       return bus;
     return nullptr;
@@ -266,7 +268,8 @@ private:
       try {
         size = encode(request).size();
       } catch (const std::exception& ex) {
-        fail(*result, errc::bad_payload, options.param.value, std::string{"the request cannot be encoded: "} + ex.what());
+        fail(*result, errc::bad_payload, options.param.value,
+             std::string{"the request cannot be encoded: "} + ex.what());
         return;
       }
     }
@@ -278,8 +281,8 @@ private:
       return;
     }
     const auto limit = options.wait_timeout > caf::timespan::zero() ? options.wait_timeout : bus.options().wait_timeout;
-    auto end = [this, result, go = std::move(go), request = std::move(request), options = std::move(options)](
-                   bus_core* ready_bus, const failure& why) {
+    auto end = [this, result, go = std::move(go), request = std::move(request),
+                options = std::move(options)](bus_core* ready_bus, const failure& why) {
       if (ready_bus)
         go(*ready_bus, request, options);
       else
@@ -319,10 +322,10 @@ private:
     if (!call || !bus)
       return;
     bus->end_waiting(call->size);
-    call->end(nullptr,
-              place({.code = errc::timed_out,
-                     .text = "TIMED_OUT on " + name_ + " with param " + param + ": not every far end has a handler for it"},
-                    param));
+    call->end(nullptr, place({.code = errc::timed_out,
+                              .text = "TIMED_OUT on " + name_ + " with param " + param +
+                                      ": not every far end has a handler for it"},
+                             param));
   }
 
   /// The far ends that a call goes to now, if there are `local` handlers.
@@ -339,7 +342,7 @@ private:
           perhaps.push_back(to);
           break;
         }
-        [[fallthrough]]; // withdrawn a moment ago: the far end says so
+        [[fallthrough]];            // withdrawn a moment ago: the far end says so
       case readiness::disconnected: // the channel says so
       case readiness::connecting:
       case readiness::registered:
@@ -418,8 +421,8 @@ private:
     // The handler or the timer, whichever is first.
     const auto timers = bus.shared_timers();
     const auto ended = std::make_shared<std::atomic<bool>>(false);
-    const auto timer = timers->schedule(
-        limit, [ended, answered, text = "TIMED_OUT on " + name_ + " with param " + param]() mutable {
+    const auto timer =
+        timers->schedule(limit, [ended, answered, text = "TIMED_OUT on " + name_ + " with param " + param]() mutable {
           if (!ended->exchange(true))
             answered(caf::expected<Response>{make_error(errc::timed_out, text)});
         });

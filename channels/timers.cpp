@@ -153,9 +153,8 @@ namespace {
 class actor_timers final : public timer_service {
 public:
   explicit actor_timers(caf::actor_system& system) : state_{std::make_shared<state>(system)} {
-    actor_ = system.spawn<caf::hidden>([x = state_](caf::event_based_actor*) -> caf::behavior {
-      return {[x](const tick&) { x->run_due(); }};
-    });
+    actor_ = system.spawn<caf::hidden>(
+        [x = state_](caf::event_based_actor*) -> caf::behavior { return {[x](const tick&) { x->run_due(); }}; });
   }
 
   actor_timers(const actor_timers&) = delete;
