@@ -106,7 +106,7 @@ error_message read_error(field_reader& in) {
   result.id = in.integer<call_id>();
   result.what.code = in.integer<errc>();
   // A code of a later version: what remains is that the handler failed.
-  if (result.what.code == errc::none || result.what.code > errc::protocol_mismatch)
+  if (result.what.code == errc::none || result.what.code > errc::connection_closed)
     result.what.code = errc::handler_failed;
   result.what.text = in.text<std::uint32_t>();
   result.what.stack = in.text<std::uint32_t>();

@@ -1,23 +1,26 @@
-// Payload types as JSON, by Boost.JSON: bool, numbers, strings, sequences, sets, maps with string keys, arrays, pairs
-// and tuples, std::optional, std::variant, std::monostate, described enums, and described structs without bases. Others
-// (structs with bases, maps with other keys, durations, caf::optional, std::byte, types that only have a CAF `inspect`)
-// do not compile unless the user gives them Boost.JSON's `tag_invoke` functions. A slot's `void` is the caller's
-// affair.
+// Payload types as JSON, on Boost.JSON's values: what travels between C++ and JavaScript, and what people read.
 //
-// What Boost.JSON 1.81 makes of them:
-// - A described struct is an object with exactly its members: one missing and one too many are errors, and so is a
-//   missing optional, which is spelled `null`.
-// - A map is an object; of a key that comes twice, the last one counts.
-// - A described enum is its enumerator's name. An enum that is not described does not compile.
-// - A variant is the JSON of its value alone; reading takes the first alternative that fits. Alternatives that look the
-//   same in JSON, such as `int` and `long`, do not come back as they went.
-// - A number that the type cannot hold exactly is an error: 300 for a std::uint8_t, 1.5 for an int.
-// - JSON has no infinity and no NaN.
+// | C++ | JSON |
+// |---|---|
+// | `bool` | `true`, `false` |
+// | integers | numbers; one that is no integer or does not fit the type is an error, never rounded.
+// `json_integers::safe` also refuses what is beyond 2^53 - 1 | | `float`, `double` | numbers; infinities and NaN are
+// errors, as JSON has none | | `std::string` | strings; bytes that are no UTF-8 are an error | | described enums
+// (BOOST_DESCRIBE_ENUM) | the enumerator's name; other enums: their number | | described structs, bases included |
+// objects with exactly its members; one missing (unless optional) or one too many is an error | | `std::optional`,
+// `caf::optional` | the value, or `null`; a missing member is empty too | | `std::monostate` | `null` | | sequences,
+// sets, arrays, pairs, tuples | arrays; for bytes also what `JSON.stringify` makes of Node's Buffer | | maps | objects
+// if the keys are strings (of a key that comes twice, the last one counts), else arrays of pairs | | `std::variant` |
+// the JSON of its value alone; reading takes the first alternative that fits | | durations | the count | | types with
+// Boost.JSON's `tag_invoke` | what that says |
+//
+// A type that only has a CAF `inspect` has no JSON form. A slot's `void` is the caller's affair (json_form.hpp).
 #pragma once
 
 #include <cluster_channel/serialization/error.hpp>
+#include <cluster_channel/serialization/json_reader.hpp>
+#include <cluster_channel/serialization/json_writer.hpp>
 
-#include <boost/describe.hpp>
 #include <boost/json.hpp>
 #include <caf/expected.hpp>
 
@@ -27,22 +30,24 @@
 
 namespace cluster_channel {
 
-/// `value` as JSON. Thread-safe. Throws what a user's conversion throws.
+/// `value` as JSON. Thread-safe.
+/// @throws std::range_error that says what has no JSON form and where; whatever a user's conversion throws.
 template <class T>
-boost::json::value to_json(const T& value) {
-  return boost::json::value_from(value);
+boost::json::value to_json(const T& value, json_integers integers = json_integers::all) {
+  return detail::json_writer{integers}(value);
 }
 
-/// The value that `json` stands for, or `bad_payload` with the reason. Thread-safe. Throws nothing but std::bad_alloc.
-/// Recurses as deep as `json` does; Boost's parser allows 32 levels unless told otherwise.
+/// The value that `json` stands for, or `bad_payload` with the reason and the place. Thread-safe. Throws nothing but
+/// std::bad_alloc. Recurses as deep as `json` does; Boost's parser allows 32 levels unless told otherwise.
 template <class T>
-caf::expected<T> from_json(const boost::json::value& json) {
+caf::expected<T> from_json(const boost::json::value& json, json_integers integers = json_integers::all) {
   std::string problem;
   try {
-    auto result = boost::json::try_value_to<T>(json);
-    if (result)
-      return std::move(*result);
-    problem = result.error().message();
+    T result{};
+    detail::json_reader read{integers};
+    if (read(json, result))
+      return result;
+    problem = read.problem();
   } catch (const std::bad_alloc&) {
     throw;
   } catch (const std::exception& ex) {

@@ -87,7 +87,7 @@ TEST(FrameReader, LeavesAnotherVersionToItsUser) {
 }
 
 TEST(FrameReader, TakesErrorCodesItDoesNotKnowForHandlerFailed) {
-  for (const char code : {'\0', '\17', '\377'}) {
+  for (const char code : {'\0', '\22', '\377'}) {
     auto frame = frame_of(error_message{1, {.code = errc::timed_out, .text = "t"}});
     frame[4 + 1 + 8] = static_cast<std::byte>(code);
     frame_reader reader;

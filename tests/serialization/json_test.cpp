@@ -4,6 +4,11 @@
 #include <gtest/gtest.h>
 
 #include "samples.hpp"
+#include <array>
+#include <chrono>
+#include <cmath>
+#include <limits>
+#include <stdexcept>
 
 namespace cluster_channel {
 
@@ -70,8 +75,10 @@ TEST(Json, MissingMemberIsBadPayload) {
   expect_bad<point>("{}");
 }
 
-TEST(Json, MissingOptionalMemberIsBadPayload) {
-  expect_bad<line>(R"({"name":"n","from":{"x":1,"y":2}})");
+TEST(Json, MissingOptionalMemberIsEmptyAsJavaScriptLeavesOutWhatIsUndefined) {
+  const auto x = from_json<line>(boost::json::parse(R"({"name":"n","from":{"x":1,"y":2}})"));
+  ASSERT_TRUE(x) << describe(x.error());
+  EXPECT_EQ(*x, (line{"n", {1, 2}, {}}));
 }
 
 TEST(Json, ExtraMemberIsBadPayload) {
@@ -92,6 +99,75 @@ TEST(Json, NumberThatDoesNotFitIsBadPayload) {
   expect_bad<std::uint8_t>("300");
   expect_bad<std::uint32_t>("-1");
   expect_bad<int>("1.5");
+}
+
+TEST(Json, IntegersOfSixtyFourBitsComeBackUnlessJavaScriptReadsThem) {
+  expect_json(std::numeric_limits<std::int64_t>::max(), "9223372036854775807");
+  expect_json(std::numeric_limits<std::int64_t>::min(), "-9223372036854775808");
+  expect_json(std::numeric_limits<std::uint64_t>::max(), "18446744073709551615");
+}
+
+TEST(Json, SafeIntegersEndWhereDoublesAreNoExactIntegersAnyMore) {
+  const std::int64_t most = 9'007'199'254'740'991;
+  EXPECT_EQ(to_json(most, json_integers::safe), most);
+  EXPECT_EQ(to_json(-most, json_integers::safe), -most);
+  EXPECT_THROW(to_json(most + 1, json_integers::safe), std::range_error);
+  EXPECT_THROW(to_json(-most - 1, json_integers::safe), std::range_error);
+  EXPECT_THROW(to_json(std::numeric_limits<std::uint64_t>::max(), json_integers::safe), std::range_error);
+  EXPECT_TRUE(from_json<std::int64_t>(boost::json::value(most), json_integers::safe));
+  EXPECT_FALSE(from_json<std::int64_t>(boost::json::value(most + 1), json_integers::safe));
+  EXPECT_FALSE(from_json<std::uint64_t>(boost::json::value(most + 1), json_integers::safe));
+}
+
+TEST(Json, AnIntegerWrittenAsADoubleIsReadOnlyWhileItIsExact) {
+  EXPECT_EQ(*from_json<int>(boost::json::parse("5e3")), 5000);
+  EXPECT_EQ(*from_json<std::uint8_t>(boost::json::parse("2.55e2")), 255);
+  expect_bad<std::uint64_t>("1e19");
+  expect_bad<std::uint8_t>("2.56e2");
+}
+
+TEST(Json, NumbersAreDoublesOfAnyKind) {
+  EXPECT_EQ(*from_json<double>(boost::json::parse("3")), 3.0);
+  EXPECT_EQ(*from_json<double>(boost::json::parse("18446744073709551615")), 18446744073709551615.0);
+  EXPECT_EQ(*from_json<float>(boost::json::parse("0.1")), 0.1F);
+  expect_bad<float>("1e300");
+  EXPECT_THROW(to_json(std::numeric_limits<double>::infinity()), std::range_error);
+  EXPECT_THROW(to_json(std::nan("")), std::range_error);
+}
+
+TEST(Json, WhatIsNoUtf8HasNoJson) {
+  expect_json(std::string{"\xE2\x82\xAC \xF0\x9F\x98\x80"}, "\"\xE2\x82\xAC \xF0\x9F\x98\x80\"");
+  for (const char* text : {"\x80", "\xC0\xAF", "\xC2", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xF4\x90\x80\x80",
+                           "\xF0\x9F\x98", "\xE2\x82\x28", "\xFF"})
+    EXPECT_THROW(to_json(std::string{text}), std::range_error) << testing::PrintToString(std::string{text});
+  EXPECT_THROW(to_json(std::map<std::string, int>{{"\xFF", 1}}), std::range_error);
+}
+
+TEST(Json, KindsThatOnlyThisLibraryWrites) {
+  expect_json(std::chrono::milliseconds{1500}, "1500");
+  expect_json(std::map<int, std::string>{{1, "a"}, {2, "b"}}, R"([[1,"a"],[2,"b"]])");
+  expect_json(std::vector<std::byte>{std::byte{0}, std::byte{255}}, "[0,255]");
+  expect_json(std::vector<bool>{true, false}, "[true,false]");
+  expect_json(std::monostate{}, "null");
+  expect_json(std::array<int, 2>{4, 5}, "[4,5]");
+}
+
+TEST(Json, NodesBufferIsReadAsBytes) {
+  const auto x = from_json<std::vector<std::byte>>(boost::json::parse(R"({"type":"Buffer","data":[1,2]})"));
+  ASSERT_TRUE(x) << describe(x.error());
+  EXPECT_EQ(*x, (std::vector<std::byte>{std::byte{1}, std::byte{2}}));
+  expect_bad<std::vector<int>>(R"({"type":"Buffer","data":[1,2]})");
+}
+
+TEST(Json, ASetWithAnElementTwiceIsBadPayload) {
+  expect_bad<std::set<int>>("[1,1]");
+}
+
+TEST(Json, ProblemsSayWhereTheyAre) {
+  const auto x = from_json<std::vector<line>>(boost::json::parse(R"([{"name":"n","from":{"x":"1","y":2}}])"));
+  ASSERT_FALSE(x);
+  EXPECT_EQ(failure_of(x.error()).text,
+            "the JSON does not fit the type: [0]: from: x: an integer was expected, string came");
 }
 
 TEST(Json, KeyTwiceTakesTheLast) {
