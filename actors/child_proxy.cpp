@@ -36,14 +36,16 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::rest_overdue)
 namespace cluster_channel {
 
 caf::actor spawn_child_proxy(caf::actor_system& system, const caf::actor& supervisor, const caf::actor& router,
-                             const process_started& process, std::shared_ptr<const link_settings> settings) {
+                             const process_started& process, std::shared_ptr<const link_settings> settings,
+                             std::size_t program) {
   using actor_type = caf::stateful_actor<child_proxy_state, caf::io::broker>;
   return system.middleman().spawn_broker(
       [](actor_type* self, const caf::actor& its_supervisor, const caf::actor& its_router,
-         const process_started& its_process, const std::shared_ptr<const link_settings>& its_settings) {
-        return self->state.start(self, its_supervisor, its_router, its_process, its_settings);
+         const process_started& its_process, const std::shared_ptr<const link_settings>& its_settings,
+         std::size_t its_program) {
+        return self->state.start(self, its_supervisor, its_router, its_process, its_settings, its_program);
       },
-      supervisor, router, process, std::move(settings));
+      supervisor, router, process, std::move(settings), program);
 }
 
 std::string to_string(const exit_status& status) {
@@ -55,13 +57,21 @@ std::string to_string(const exit_status& status) {
 }
 
 caf::behavior child_proxy_state::start(caf::io::broker* self, const caf::actor& supervisor, const caf::actor& router,
-                                       const process_started& process, std::shared_ptr<const link_settings> settings) {
+                                       const process_started& process, std::shared_ptr<const link_settings> settings,
+                                       std::size_t program) {
   self_ = self;
   supervisor_ = supervisor;
   router_ = router;
   process_ = process;
   settings_ = std::move(settings);
-  reader_ = frame_reader{settings_->options.frame_bytes_max};
+  const auto its_program = programs_of(settings_->options).at(program);
+  executable_ = its_program.executable;
+  if (its_program.codec == message_codec::json) {
+    codec_ = make_json_link_codec(settings_->options.frame_bytes_max, settings_->forms);
+    kept_.emplace();
+  } else {
+    codec_ = make_binary_link_codec(settings_->options.frame_bytes_max);
+  }
   self_->link_to(supervisor_);
   link_ = self_->add_scribe(process_.link_fd);
   read_bytes_ = read_bytes_least;
@@ -83,11 +93,14 @@ caf::behavior child_proxy_state::greeting() {
       [](const child_answer&) {},
       [](const tell_child&) {},
       [this](const hello_overdue&) {
-        gone({.code = errc::launch_failed,
-              .text = "no hello from " + settings_->executable + " within " +
-                      std::to_string(settings_->options.start_timeout.count()) +
-                      " ms: is it a cluster_channel child, and does it reach child_channel::run()?"},
-             true, true);
+        const auto what =
+            "from " + executable_ + " within " + std::to_string(settings_->options.start_timeout.count()) + " ms: ";
+        gone(
+            {.code = errc::launch_failed,
+             .text = codec_->has_hello()
+                         ? "no hello " + what + "is it a cluster_channel child, and does it reach child_channel::run()?"
+                         : "no message " + what + "does it make an event bus on Node's IPC and register a handler?"},
+            true, true);
       },
   };
 }
@@ -101,7 +114,12 @@ caf::behavior child_proxy_state::serving() {
       [this](const caf::io::connection_closed_msg&) { lose_link(); },
       [this](const process_exited& event) { learn_exit(event.status); },
       [this](const shut_link&) { leave(); },
-      [](const hello_overdue&) {},
+      [this](const hello_overdue&) {
+        if (kept_) {
+          kept_->stop_waiting();
+          send_kept();
+        }
+      },
   };
 }
 
@@ -168,21 +186,49 @@ void child_proxy_state::assign(assign_calls& msg) {
     std::vector<char>{}.swap(out);
   calls_finished refused{process_.node, {}};
   for (auto& call : msg.calls) {
-    const auto id = call.id;
-    if (auto err = write_frame(self_->wr_buf(link_), std::move(call), settings_->options.frame_bytes_max))
-      refused.calls.push_back({id, failure_of(err)});
+    if (kept_ && kept_->look_at(call) == kept_calls::verdict::waits)
+      kept_->keep(std::move(call));
+    else
+      send_call(std::move(call), refused);
   }
   self_->flush(link_);
   if (!refused.calls.empty())
     caf::anon_send(router_, std::move(refused));
 }
 
+void child_proxy_state::send_call(request&& call, calls_finished& refused) {
+  const auto id = call.id;
+  const auto verdict = kept_ ? kept_->look_at(call) : kept_calls::verdict::goes;
+  if (verdict == kept_calls::verdict::goes) {
+    if (auto err = codec_->write(self_->wr_buf(link_), std::move(call)))
+      refused.calls.push_back({id, failure_of(err)});
+  } else if (verdict == kept_calls::verdict::ignored) {
+    refused.calls.push_back(
+        {id, failure{.code = errc::event_ignored, .text = "slot " + call.slot + " is ignored there"}});
+  } else {
+    refused.calls.push_back({id, failure{.code = errc::no_handler,
+                                         .text = "no handler for slot " + call.slot + " with param " + call.param}});
+  }
+}
+
+/// Sends, or fails, the kept calls that need not wait any more.
+void child_proxy_state::send_kept() {
+  calls_finished refused{process_.node, {}};
+  for (auto& call : kept_->take_decided())
+    send_call(std::move(call), refused);
+  self_->flush(link_);
+  if (!refused.calls.empty())
+    caf::anon_send(router_, std::move(refused));
+}
+
 void child_proxy_state::receive(const caf::io::new_data_msg& msg) {
-  reader_.feed(std::as_bytes(std::span{msg.buf}));
+  codec_->feed(std::as_bytes(std::span{msg.buf}));
   calls_finished answers{process_.node, {}};
   caf::error broken;
-  while (auto next = reader_.next()) {
-    if (!greeted_ && !std::holds_alternative<hello>(*next)) {
+  while (auto next = codec_->next(self_->wr_buf(link_))) {
+    if (!greeted_ && !codec_->has_hello()) {
+      greet_without_hello();
+    } else if (!greeted_ && !std::holds_alternative<hello>(*next)) {
       broken = make_error(errc::protocol_error, "the first message was no hello");
       break;
     }
@@ -210,7 +256,7 @@ void child_proxy_state::receive(const caf::io::new_data_msg& msg) {
   if (!answers.calls.empty())
     caf::anon_send(router_, std::move(answers));
   if (!broken)
-    broken = reader_.error();
+    broken = codec_->error();
   if (broken)
     gone({.code = errc::protocol_error, .text = "the child sent what is no valid message: " + failure_of(broken).text},
          false, true);
@@ -223,6 +269,15 @@ void child_proxy_state::receive_hello(const hello& theirs) {
     gone(failure_of(err), true, true);
     return;
   }
+  become_ready(theirs);
+}
+
+/// ts-event-bus shares the declaration, but does not say so: whatever the master has, the child may have.
+void child_proxy_state::greet_without_hello() {
+  become_ready(settings_->greeting);
+}
+
+void child_proxy_state::become_ready(const hello& theirs) {
   greeted_ = true;
   node_hello event{process_.node};
   for (const auto& slot : theirs.slots)
@@ -243,6 +298,10 @@ caf::error child_proxy_state::receive_other(message& msg) {
     registrations_ -= registrations_ > 0 ? 1 : 0;
   } else if (!std::holds_alternative<event_list>(msg)) {
     return make_error(errc::protocol_error, "a message that does not belong on this link");
+  }
+  if (kept_) {
+    kept_->learn(msg);
+    send_kept();
   }
   caf::anon_send(router_, node_announcement{process_.node, std::move(msg)});
   return {};
@@ -277,7 +336,7 @@ void child_proxy_state::answer_child(child_answer& msg) {
     reply = response{msg.call, std::move(*data)};
   else
     std::get<error_message>(reply).what = std::move(std::get<failure>(msg.result));
-  if (auto err = write_frame(self_->wr_buf(link_), reply, settings_->options.frame_bytes_max)) {
+  if (auto err = codec_->write(self_->wr_buf(link_), reply)) {
     auto what = failure_of(err);
     what.text = "the answer does not fit: " + what.text;
     write(error_message{msg.call, std::move(what)});
@@ -308,17 +367,19 @@ void child_proxy_state::leave() {
 // -- helpers ------------------------------------------------------------------
 
 bool child_proxy_state::write(const message& msg) {
-  return !write_frame(self_->wr_buf(link_), msg, settings_->options.frame_bytes_max);
+  return !codec_->write(self_->wr_buf(link_), msg);
 }
 
 failure child_proxy_state::died(const std::string& text) const {
   failure result{.code = errc::node_died, .text = text};
   if (status_)
     (status_->signaled ? result.signal : result.exit_code) = status_->value;
-  if (reader_.mid_frame())
+  if (codec_->mid_message())
     result.text += ", in the middle of a message";
   if (!greeted_)
-    result.text += ", before it said hello: is " + settings_->executable + " a cluster_channel child?";
+    result.text += codec_->has_hello() ? ", before it said hello: is " + executable_ + " a cluster_channel child?"
+                                       : ", before it said anything on Node's IPC: does " + executable_ +
+                                             " make an event bus and register a handler?";
   return result;
 }
 

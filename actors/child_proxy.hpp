@@ -4,6 +4,7 @@
 // of its process, into one `node_gone`. It knows no other node, decides nothing about dispatch and signals nobody.
 #pragma once
 
+#include <cluster_channel/actors/kept_calls.hpp>
 #include <cluster_channel/actors/pool_messages.hpp>
 #include <cluster_channel/actors/pool_options.hpp>
 
@@ -11,6 +12,7 @@
 #include <caf/io/broker.hpp>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -20,13 +22,15 @@ namespace cluster_channel {
 /// What a proxy needs to know; shared by the proxies of one pool.
 struct link_settings {
   pool_options options;
-  hello greeting;         ///< what the master says; its slots are checked against the child's
-  std::string executable; ///< for error texts
+  hello greeting;                          ///< what the master says; its slots are checked against the child's
+  std::shared_ptr<const json_forms> forms; ///< of the master's slots, for children that speak JSON; null: none
 };
 
 /// Starts the proxy of `process`, whose `link_fd` it owns from now on, in the I/O event loop of `system`.
+/// @param program which of the pool's programs the process runs, counted from 0.
 caf::actor spawn_child_proxy(caf::actor_system& system, const caf::actor& supervisor, const caf::actor& router,
-                             const process_started& process, std::shared_ptr<const link_settings> settings);
+                             const process_started& process, std::shared_ptr<const link_settings> settings,
+                             std::size_t program = 0);
 
 /// `Node closed, code: 1, signal: null` or `Node closed, code: null, signal: SIGKILL`.
 std::string to_string(const exit_status& status);
@@ -38,11 +42,12 @@ public:
 
   /// To be called once, by the actor `self` that owns this state.
   caf::behavior start(caf::io::broker* self, const caf::actor& supervisor, const caf::actor& router,
-                      const process_started& process, std::shared_ptr<const link_settings> settings);
+                      const process_started& process, std::shared_ptr<const link_settings> settings,
+                      std::size_t program);
 
 private:
   // -- lifecycle states: each is one behaviour --------------------------------
-  caf::behavior greeting();  // waits for the child's hello
+  caf::behavior greeting();  // waits for the child's hello, or its first message where there is none
   caf::behavior serving();   // calls out, answers in
   caf::behavior link_lost(); // end of file came: waits for the exit status
   caf::behavior exited();    // the exit status came: reads what is left on the link
@@ -53,6 +58,8 @@ private:
   void assign(assign_calls& msg);
   void receive(const caf::io::new_data_msg& msg);
   void receive_hello(const hello& theirs);
+  void greet_without_hello();
+  void become_ready(const hello& theirs);
   /// What the child tells besides answers. @returns what is wrong with it.
   caf::error receive_other(message& msg);
   caf::error receive_call(request& call);
@@ -64,6 +71,8 @@ private:
 
   // -- helpers ----------------------------------------------------------------
   bool write(const message& msg);
+  void send_call(request&& call, calls_finished& refused);
+  void send_kept();
   failure died(const std::string& text) const;
   void adapt_read_size(std::size_t received);
 
@@ -73,11 +82,13 @@ private:
   std::shared_ptr<const link_settings> settings_;
   process_started process_;
   caf::io::connection_handle link_;
-  frame_reader reader_;
+  std::unique_ptr<link_codec> codec_;
+  std::string executable_;                               // for error texts
   std::size_t read_bytes_ = 0;                           // what one read may bring
   std::unordered_map<call_id, std::size_t> child_calls_; // the child's open calls to the master: bytes of each
   std::size_t child_call_bytes_ = 0;
-  std::size_t registrations_ = 0; // handlers the child has announced and not withdrawn
+  std::size_t registrations_ = 0;  // handlers the child has announced and not withdrawn
+  std::optional<kept_calls> kept_; // of a child that cannot say that it has no handler
   bool greeted_ = false;
   bool served_ = false;
   bool gone_ = false;

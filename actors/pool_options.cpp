@@ -21,12 +21,17 @@ caf::error invalid(const std::string& text) {
 } // namespace
 
 caf::error validate(const pool_options& options) {
-  if (auto err = validate(process_spec_of(options)))
-    return err;
+  for (const auto& spec : process_specs_of(options))
+    if (auto err = validate(spec))
+      return err;
   if (options.nodes > nodes_limit)
     return invalid("nodes is " + std::to_string(options.nodes) + ": give 1 to " + std::to_string(nodes_limit) +
                    ", or 0 for the number of CPUs");
-  if (const auto nodes = with_defaults(options).nodes; options.min_nodes > nodes)
+  for (const auto& program : options.more_programs)
+    if (program.nodes == 0 || program.nodes > nodes_limit)
+      return invalid("nodes of " + program.executable + " in more_programs is " + std::to_string(program.nodes) +
+                     ": give 1 to " + std::to_string(nodes_limit));
+  if (const auto nodes = nodes_of(with_defaults(options)); options.min_nodes > nodes)
     return invalid("min_nodes is " + std::to_string(options.min_nodes) + " but nodes is " + std::to_string(nodes) +
                    ": give min_nodes at most the value of nodes");
   if (options.calls_per_node == 0)
@@ -59,13 +64,36 @@ caf::error validate(const pool_options& options) {
   return {};
 }
 
-process_spec process_spec_of(const pool_options& options) {
-  return {.executable = options.executable,
-          .args = options.args,
-          .working_directory = options.working_directory,
-          .environment = options.environment,
-          .output = options.output,
-          .on_output = options.on_output};
+std::vector<child_program> programs_of(const pool_options& options) {
+  std::vector<child_program> result{{.executable = options.executable,
+                                     .args = options.args,
+                                     .working_directory = options.working_directory,
+                                     .environment = options.environment,
+                                     .codec = options.codec,
+                                     .nodes = options.nodes}};
+  result.insert(result.end(), options.more_programs.begin(), options.more_programs.end());
+  return result;
+}
+
+std::size_t nodes_of(const pool_options& options) {
+  auto result = options.nodes;
+  for (const auto& program : options.more_programs)
+    result += program.nodes;
+  return result;
+}
+
+std::vector<process_spec> process_specs_of(const pool_options& options) {
+  std::vector<process_spec> result;
+  for (auto& program : programs_of(options))
+    result.push_back(
+        {.executable = std::move(program.executable),
+         .args = std::move(program.args),
+         .working_directory = std::move(program.working_directory),
+         .environment = std::move(program.environment),
+         .output = options.output,
+         .on_output = options.on_output,
+         .link = program.codec == message_codec::json ? link_variables::node : link_variables::cluster_channel});
+  return result;
 }
 
 pool_options with_defaults(pool_options options) {

@@ -4,7 +4,7 @@
 #include <cluster_channel/actors/pending_call.hpp>
 #include <cluster_channel/actors/process_host.hpp>
 #include <cluster_channel/actors/restart_policy.hpp>
-#include <cluster_channel/serialization/frame.hpp>
+#include <cluster_channel/serialization/link_codec.hpp>
 
 #include <caf/timespan.hpp>
 
@@ -15,16 +15,34 @@
 
 namespace cluster_channel {
 
+/// Another kind of child in a pool. Its output is treated as that of the others.
+struct child_program {
+  // See process_spec.
+  std::string executable;
+  std::vector<std::string> args;
+  std::string working_directory;
+  environment_options environment;
+  message_codec codec = message_codec::binary;
+  std::size_t nodes = 1; ///< at most this many processes of it
+};
+
 struct pool_options {
   // What a node runs; see process_spec.
   std::string executable;        ///< a path if it has a slash, else looked up in PATH
   std::vector<std::string> args; ///< without argv[0]
   std::string working_directory; ///< empty: the master's
   environment_options environment;
+
+  /// What the children speak: `message_codec::json` for programs of Node with ts-event-bus (docs/node.md).
+  message_codec codec = message_codec::binary;
+
+  /// Programs beside this one, for the same slots: a new node is one of the program of which the smallest share runs.
+  std::vector<child_program> more_programs;
+
   output_mode output = output_mode::forward;
   output_callback on_output; ///< if set, the children's output goes here line by line
 
-  std::size_t nodes = 0;          ///< at most this many child processes; 0: the number of CPUs
+  std::size_t nodes = 0;          ///< at most this many child processes of it; 0: the number of CPUs
   std::size_t min_nodes = 0;      ///< launched at once and kept up; 0: nothing runs before the first call
   std::size_t calls_per_node = 1; ///< calls in flight to one node; more than 1 pipelines
 
@@ -59,8 +77,14 @@ struct pool_options {
 /// Checks every number. @returns an empty error, or `invalid_options` naming the option and the permitted range.
 caf::error validate(const pool_options& options);
 
-/// The part that a process host needs.
-process_spec process_spec_of(const pool_options& options);
+/// The programs of the pool, the options' own first.
+std::vector<child_program> programs_of(const pool_options& options);
+
+/// How many nodes the pool has at most: those of all programs.
+std::size_t nodes_of(const pool_options& options);
+
+/// The part that a process host needs, for each program.
+std::vector<process_spec> process_specs_of(const pool_options& options);
 
 /// `options` with `nodes` filled in.
 pool_options with_defaults(pool_options options);

@@ -4,6 +4,7 @@
 #include <cluster_channel/actors/detail/unique_fd.hpp>
 #include <cluster_channel/actors/detail/vfork_launcher.hpp>
 #include <cluster_channel/actors/process_host.hpp>
+#include <cluster_channel/serialization/node_ipc.hpp>
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -129,7 +130,7 @@ std::string search_path() {
   return path ? path : "/usr/local/bin:/usr/bin:/bin";
 }
 
-std::vector<std::string> make_environment(const environment_options& options) {
+std::vector<std::string> make_environment(const environment_options& options, link_variables link) {
   std::map<std::string, std::string> values;
   if (options.inherit)
     for (char** entry = ::environ; entry && *entry; ++entry)
@@ -139,7 +140,16 @@ std::vector<std::string> make_environment(const environment_options& options) {
     values.insert_or_assign(name, value);
   for (const auto& name : options.unset)
     values.erase(name);
-  values.insert_or_assign(link_fd_variable, std::to_string(detail::child_link_fd));
+  // Those that the master itself was started with are not the child's.
+  for (const auto* name : {link_fd_variable, node_fd_variable, node_mode_variable})
+    values.erase(name);
+  const auto fd = std::to_string(detail::child_link_fd);
+  if (link == link_variables::node) {
+    values.insert_or_assign(node_fd_variable, fd);
+    values.insert_or_assign(node_mode_variable, node_mode_json);
+  } else {
+    values.insert_or_assign(link_fd_variable, fd);
+  }
   std::vector<std::string> result;
   result.reserve(values.size());
   for (const auto& [name, value] : values)
@@ -167,13 +177,12 @@ exit_status status_of(boost::system::error_code ec, int raw) {
 /// joins the thread before it goes, and none is left then: the thread ends when there is nothing to wait for any more.
 class boost_process_host final : public process_host {
 public:
-  boost_process_host(process_spec spec, process_listener listener)
-      : spec_{std::move(spec)},
+  boost_process_host(std::vector<process_spec> specs, process_listener listener)
+      : programs_{make_programs(std::move(specs))},
         listener_{std::move(listener)},
         path_{search_path()},
-        environment_{make_environment(spec_.environment)},
-        env_{pointers_to(environment_)},
-        output_{has_output(spec_) ? std::make_unique<detail::output_forwarder>(spec_.on_output) : nullptr},
+        output_{has_output(spec_of_output()) ? std::make_unique<detail::output_forwarder>(spec_of_output().on_output)
+                                             : nullptr},
         work_{boost::asio::make_work_guard(context_)} {
     detail::signals_blocked foreign{detail::foreign_signals()};
     thread_ = std::thread{[this] { context_.run(); }};
@@ -192,8 +201,8 @@ public:
     thread_.join();
   }
 
-  void launch(node_id node) override {
-    boost::asio::post(context_, [this, node] { launch_now(node); });
+  void launch(node_id node, std::size_t program) override {
+    boost::asio::post(context_, [this, node, program] { launch_now(node, programs_.at(program)); });
   }
 
   void signal(node_id node, int signo) override {
@@ -211,6 +220,27 @@ private:
     bp::basic_process_handle<executor> handle;
   };
 
+  /// What one program needs, made when the host is.
+  struct program {
+    explicit program(process_spec its_spec)
+        : spec{std::move(its_spec)},
+          environment{make_environment(spec.environment, spec.link)},
+          env{pointers_to(environment)} {}
+    process_spec spec;
+    std::vector<std::string> environment; // of the master then: setenv(3) on another thread would be a data race
+    std::vector<const char*> env;         // points into it
+  };
+
+  static std::vector<program> make_programs(std::vector<process_spec> specs) {
+    std::vector<program> result;
+    result.reserve(specs.size()); // they must stay where they are
+    for (auto& spec : specs)
+      result.emplace_back(std::move(spec));
+    return result;
+  }
+
+  const process_spec& spec_of_output() const { return programs_.front().spec; }
+
   static bool has_output(const process_spec& spec) { return spec.on_output || spec.output == output_mode::forward; }
 
   /// By pidfd, which stands for this one process even after it was reaped, whoever did that: pidfd_open(2).
@@ -218,16 +248,16 @@ private:
     ::syscall(SYS_pidfd_send_signal, to.pidfd, signo, nullptr, 0);
   }
 
-  void launch_now(node_id node) {
+  void launch_now(node_id node, const program& what) {
     if (closing_) // the listener asked for it while the host is being destroyed
       return;
-    const auto failed = [this, node](int code, const std::string& reason) {
+    const auto failed = [this, node, &what](int code, const std::string& reason) {
       listener_(process_failed{node,
-                               make_error(errc::launch_failed, "cannot launch " + spec_.executable + ": " + reason),
+                               make_error(errc::launch_failed, "cannot launch " + what.spec.executable + ": " + reason),
                                is_permanent(code)});
     };
     try {
-      start(node, failed);
+      start(node, what, failed);
     } catch (const std::system_error& ex) {
       failed(ex.code().value(), std::generic_category().message(ex.code().value()));
     } catch (const boost::system::system_error& ex) { // Asio's, which is no std::system_error
@@ -236,25 +266,26 @@ private:
   }
 
   template <class Failed>
-  void start(node_id node, const Failed& failed) {
+  void start(node_id node, const program& what, const Failed& failed) {
     assert(processes_.count(node) == 0);
-    const auto executable = find_executable(spec_.executable, path_);
+    const auto& spec = what.spec;
+    const auto executable = find_executable(spec.executable, path_);
     auto link = make_link();
     auto out = make_output();
     auto err = make_output();
     auto watched = watch(out, err);
-    const detail::child_setup setup{.env = env_.data(),
+    const detail::child_setup setup{.env = what.env.data(),
                                     .link = link.childs.get(),
                                     .out = out.childs.get(),
                                     .err = err.childs.get(),
                                     .directory =
-                                        spec_.working_directory.empty() ? nullptr : spec_.working_directory.c_str(),
+                                        spec.working_directory.empty() ? nullptr : spec.working_directory.c_str(),
                                     .master = ::getpid()};
     detail::vfork_launcher launcher;
     boost::system::error_code ec;
-    auto launched = launcher(context_.get_executor(), ec, bp::filesystem::path{executable}, spec_.args, setup);
+    auto launched = launcher(context_.get_executor(), ec, bp::filesystem::path{executable}, spec.args, setup);
     if (ec) {
-      failed(ec.value(), reason_text(ec.value(), launcher.failed_step(), executable, spec_.working_directory));
+      failed(ec.value(), reason_text(ec.value(), launcher.failed_step(), executable, spec.working_directory));
       return;
     }
     const auto pid = launched.id();
@@ -275,7 +306,7 @@ private:
   fd_pair make_output() const {
     if (output_)
       return make_pipe();
-    return spec_.output == output_mode::drop ? fd_pair{{}, open_null()} : fd_pair{};
+    return spec_of_output().output == output_mode::drop ? fd_pair{{}, open_null()} : fd_pair{};
   }
 
   struct watched_output {
@@ -294,11 +325,9 @@ private:
     return watched_output{std::move(watched_out), std::move(watched_err)};
   }
 
-  const process_spec spec_;
+  const std::vector<program> programs_;
   const process_listener listener_;
-  const std::string path_;                     // of the master, when the host was made, as the next one: setenv(3) on
-  const std::vector<std::string> environment_; // another thread would be a data race
-  const std::vector<const char*> env_;         // points into it
+  const std::string path_; // of the master, when the host was made
   // Before the context: it looks which standard descriptors there are, the context makes new ones. Outlives the
   // thread, which adds to it.
   const std::unique_ptr<detail::output_forwarder> output_;
@@ -333,7 +362,7 @@ caf::error validate(const process_spec& spec) {
       return invalid("environment.set: \"" + name + "\" is no name of a variable");
     if (has_zero(value))
       return invalid("environment.set: the value of " + name + " contains a zero byte");
-    if (name == link_fd_variable)
+    if (name == link_fd_variable || name == node_fd_variable || name == node_mode_variable)
       return invalid("environment.set: " + name + " is the library's own");
   }
   for (const auto& name : spec.environment.unset)
@@ -342,8 +371,12 @@ caf::error validate(const process_spec& spec) {
   return {};
 }
 
-std::unique_ptr<process_host> make_process_host(process_spec spec, process_listener listener) {
-  return std::make_unique<boost_process_host>(std::move(spec), std::move(listener));
+std::unique_ptr<process_host> make_process_host(std::vector<process_spec> programs, process_listener listener) {
+  return std::make_unique<boost_process_host>(std::move(programs), std::move(listener));
+}
+
+std::unique_ptr<process_host> make_process_host(process_spec program, process_listener listener) {
+  return make_process_host(std::vector{std::move(program)}, std::move(listener));
 }
 
 } // namespace cluster_channel

@@ -59,6 +59,12 @@ struct environment_options {
   std::vector<std::string> unset;         ///< then remove these
 };
 
+/// How a child learns of its link.
+enum class link_variables : std::uint8_t {
+  cluster_channel, ///< CLUSTER_CHANNEL_FD
+  node,            ///< NODE_CHANNEL_FD and NODE_CHANNEL_SERIALIZATION_MODE, as Node's own children do
+};
+
 /// What to run. Validated by `validate`; a host expects a valid one.
 struct process_spec {
   std::string executable;        ///< a path if it has a slash, else looked up in the master's PATH; both
@@ -68,6 +74,7 @@ struct process_spec {
   environment_options environment;
   output_mode output = output_mode::forward;
   output_callback on_output; ///< if set, lines go here instead of what `output` says
+  link_variables link = link_variables::cluster_channel;
 };
 
 /// Checks what can be checked without launching: empty or unusable names, missing working directory, embedded zero
@@ -117,7 +124,8 @@ public:
   virtual ~process_host() = default;
 
   /// Starts one process for `node`, which has none yet; ends in `process_started` or `process_failed`.
-  virtual void launch(node_id node) = 0;
+  /// @param program which of the host's programs, counted from 0.
+  virtual void launch(node_id node, std::size_t program = 0) = 0;
 
   /// Sends `signo` to the process of `node`; no effect if it was reaped.
   virtual void signal(node_id node, int signo) = 0;
@@ -130,6 +138,10 @@ public:
 /// who takes the output; not for grandchildren that keep a child's stdout open. Not from the listener or `on_output`.
 ///
 /// Throws `std::exception` if the system has no thread or descriptor left for the host itself.
-std::unique_ptr<process_host> make_process_host(process_spec spec, process_listener listener);
+/// @param programs what it can launch, at least one; output options are those of the first.
+std::unique_ptr<process_host> make_process_host(std::vector<process_spec> programs, process_listener listener);
+
+/// A host of one program.
+std::unique_ptr<process_host> make_process_host(process_spec program, process_listener listener);
 
 } // namespace cluster_channel

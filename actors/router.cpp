@@ -61,7 +61,7 @@ caf::behavior router_state::start(caf::scheduled_actor* self, become_function be
   self_ = self;
   become_ = std::move(become);
   options_ = options;
-  table_ = route_table{{.nodes_max = options.nodes,
+  table_ = route_table{{.nodes_max = nodes_of(options),
                         .nodes_min = options.min_nodes,
                         .calls_per_node = options.calls_per_node,
                         .buffer_calls_max = options.buffer_calls_max,

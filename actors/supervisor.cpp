@@ -55,6 +55,9 @@ caf::behavior supervisor_state::start(caf::event_based_actor* self, const pool_o
   router_ = router;
   make_proxy_ = std::move(make_proxy);
   policy_ = restart_policy{options.backoff};
+  for (const auto& program : programs_of(options))
+    program_nodes_.push_back(program.nodes);
+  program_failed_.resize(program_nodes_.size());
   self->link_to(router);
   // A proxy says node_gone before it ends; one that ends without doing so has crashed.
   self->set_down_handler([this](const caf::down_msg& down) {
@@ -154,7 +157,7 @@ void supervisor_state::process_is_started(const process_started& event) {
     return;
   }
   pos->second.pid = event.pid;
-  pos->second.proxy = make_proxy_(caf::actor_cast<caf::actor>(self_), event);
+  pos->second.proxy = make_proxy_(caf::actor_cast<caf::actor>(self_), event, pos->second.program);
   self_->monitor(pos->second.proxy);
 }
 
@@ -163,6 +166,7 @@ void supervisor_state::process_is_failed(const process_failed& event) {
   if (pos == children_.end())
     return;
   const auto round = pos->second.round;
+  program_failed_[pos->second.program] = true;
   children_.erase(pos);
   if (stopping_) {
     end_stopping();
@@ -189,6 +193,7 @@ void supervisor_state::node_said_hello(const node_hello& event) {
     return;
   auto& child = pos->second;
   child.ready = true;
+  program_failed_[child.program] = false;
   child.ready_at = self_->clock().now();
   self_->delayed_send(self_, stable_after, node_stable{event.node});
   caf::anon_send(router_, node_ready{event.node, child.pid, child.proxy, event.slots});
@@ -214,6 +219,7 @@ void supervisor_state::node_is_gone(const node_gone& event) {
     }
     caf::anon_send(router_, std::move(for_router));
   } else if (!stopping_) {
+    program_failed_[child.program] = true;
     start_failed_for_router(event.permanent, event.cause, child.round);
   }
   if (child.reaped) {
@@ -256,10 +262,32 @@ void supervisor_state::launch_owed() {
   if (!host_ || backing_off_ || stopping_)
     return;
   // A process that lost its link but is not reaped yet still counts: never more than `nodes` processes.
-  for (; owed_ > 0 && children_.size() < options_.nodes; --owed_) {
-    children_.emplace(++last_node_, child{.round = round_});
-    host_->launch(last_node_);
+  for (const auto nodes_max = nodes_of(options_); owed_ > 0 && children_.size() < nodes_max; --owed_) {
+    const auto program = next_program();
+    children_.emplace(++last_node_, child{.program = program, .round = round_});
+    host_->launch(last_node_, program);
   }
+}
+
+/// The program for the next node: the one of which the smallest share runs, rather one whose last start did not fail.
+/// There is one with room: fewer than all nodes run.
+std::size_t supervisor_state::next_program() const {
+  std::vector<std::size_t> running(program_nodes_.size());
+  for (const auto& [node, child] : children_)
+    ++running[child.program];
+  std::optional<std::size_t> best;
+  for (std::size_t i = 0; i < running.size(); ++i) {
+    if (running[i] >= program_nodes_[i])
+      continue;
+    const auto better_than = [&](std::size_t other) {
+      if (program_failed_[i] != program_failed_[other])
+        return program_failed_[other];
+      return running[i] * program_nodes_[other] < running[other] * program_nodes_[i];
+    };
+    if (!best || better_than(*best))
+      best = i;
+  }
+  return *best;
 }
 
 std::optional<failure> supervisor_state::start_failed(std::size_t count, bool permanent, const failure& cause,

@@ -23,8 +23,10 @@
 namespace cluster_channel {
 
 /// Makes the actor that speaks to a freshly launched child. It owns `link_fd` of `process` from then on, and must send
-/// `supervisor` at most one `node_hello` and, in the end, exactly one `node_gone`.
-using proxy_factory = std::function<caf::actor(const caf::actor& supervisor, const process_started& process)>;
+/// `supervisor` at most one `node_hello` and, in the end, exactly one `node_gone`. `program` counts the pool's programs
+/// from 0.
+using proxy_factory =
+    std::function<caf::actor(const caf::actor& supervisor, const process_started& process, std::size_t program)>;
 
 /// Starts the supervisor of `router`. The two are linked: neither outlives the other.
 /// Its first message must be `attach_host`.
@@ -42,7 +44,8 @@ public:
 
 private:
   struct child {
-    std::int32_t pid = 0;  // 0 until it started
+    std::int32_t pid = 0; // 0 until it started
+    std::size_t program = 0;
     caf::actor proxy;      // empty before it started and after its link is gone
     bool ready = false;    // said hello, and the router knows it
     bool reaped = false;   // its process is gone
@@ -70,6 +73,7 @@ private:
 
   // -- helpers ----------------------------------------------------------------
   void launch_owed();
+  std::size_t next_program() const;
   /// A start of `round` failed, leaving `count` of the router's requests open. @returns why to give up, if it is time.
   std::optional<failure> start_failed(std::size_t count, bool permanent, const failure& cause, std::size_t round);
   void start_failed_for_router(bool permanent, const failure& cause, std::size_t round);
@@ -83,11 +87,13 @@ private:
   std::shared_ptr<process_host> host_;
   restart_policy policy_{backoff_options{}};
   children children_;
-  std::size_t owed_ = 0;     // nodes the router asked for that are not launched yet
-  std::size_t round_ = 0;    // counts how often it gave up
-  std::string gave_up_text_; // how the last giving up is put
-  bool backing_off_ = false; // a pause after a failed start is running
-  bool stopping_ = false;    // what starts now is ended at once
+  std::vector<std::size_t> program_nodes_; // at most this many nodes of each program
+  std::vector<bool> program_failed_;       // its last start failed
+  std::size_t owed_ = 0;                   // nodes the router asked for that are not launched yet
+  std::size_t round_ = 0;                  // counts how often it gave up
+  std::string gave_up_text_;               // how the last giving up is put
+  bool backing_off_ = false;               // a pause after a failed start is running
+  bool stopping_ = false;                  // what starts now is ended at once
   node_id last_node_ = 0;
   std::vector<caf::response_promise> closers_;
 };

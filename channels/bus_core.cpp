@@ -15,7 +15,8 @@ bus_core::~bus_core() {
     entry.second->close();
 }
 
-void bus_core::add(slot_declaration declaration, std::shared_ptr<slot_base> slot) {
+void bus_core::add(slot_declaration declaration, const json_form& form, std::shared_ptr<slot_base> slot) {
+  forms_.emplace(declaration.name, form);
   slots_.emplace(declaration.name, std::move(slot));
   declarations_.push_back(std::move(declaration));
 }
@@ -36,8 +37,9 @@ void bus_core::connect() {
   for (auto* link : options_.channels)
     if (!link)
       throw std::invalid_argument("event_bus: one of its channels is a null pointer");
+  const auto forms = std::make_shared<const json_forms>(forms_);
   for (std::size_t i = 0; i < options_.channels.size(); ++i)
-    transports_.push_back(std::make_shared<transport>(weak_from_this(), declarations_, ignored_, timers_));
+    transports_.push_back(std::make_shared<transport>(weak_from_this(), declarations_, forms, ignored_, timers_));
   for (std::size_t i = 0; i < options_.channels.size(); ++i)
     transports_[i]->start(*options_.channels[i]);
 }

@@ -49,7 +49,7 @@ public:
   ~bus_core();
 
   /// Adds a slot; to be called before `connect`.
-  void add(slot_declaration declaration, std::shared_ptr<slot_base> slot);
+  void add(slot_declaration declaration, const json_form& form, std::shared_ptr<slot_base> slot);
 
   /// Remembers that the declaration has a slot that this bus ignores.
   void add_ignored(std::string name) { ignored_.push_back(std::move(name)); }
@@ -91,6 +91,7 @@ private:
   const bus_options options_;
   const std::shared_ptr<timer_service> timers_;
   std::vector<slot_declaration> declarations_;
+  json_forms forms_;
   std::vector<std::string> ignored_;
   std::unordered_map<std::string, std::shared_ptr<slot_base>> slots_;
   std::vector<std::shared_ptr<transport>> transports_; // complete before the first channel is connected

@@ -7,6 +7,7 @@
 #include <cluster_channel/actors/pending_call.hpp>
 #include <cluster_channel/actors/registration_table.hpp>
 #include <cluster_channel/channels/timers.hpp>
+#include <cluster_channel/serialization/json_form.hpp>
 #include <cluster_channel/serialization/message.hpp>
 
 #include <cstdint>
@@ -65,6 +66,9 @@ public:
 
   /// The slots that the bus takes part in: its declaration without what it ignores.
   virtual const std::vector<slot_declaration>& slots() const = 0;
+
+  /// The JSON forms of those slots, for channels that speak JSON.
+  virtual std::shared_ptr<const json_forms> forms() const = 0;
 
   /// Runs the bus's handlers for a call from the far end, on the calling thread. Ends the call if the bus is gone.
   virtual void request_received(pending_call_ptr call) = 0;

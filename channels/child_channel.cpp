@@ -2,6 +2,7 @@
 #include <cluster_channel/actors/process_host.hpp>
 #include <cluster_channel/channels/child_channel.hpp>
 #include <cluster_channel/channels/link_reader.hpp>
+#include <cluster_channel/serialization/node_ipc.hpp>
 
 #include <algorithm>
 #include <array>
@@ -38,9 +39,9 @@ constexpr auto flush_after = std::chrono::milliseconds{1};
 
 constexpr int no_link = -1;
 
-/// The descriptor named in the environment, or `no_link`.
-int named_link() noexcept {
-  const char* text = std::getenv(link_fd_variable);
+/// The descriptor that `variable` names, or `no_link`.
+int link_named_by(const char* variable) noexcept {
+  const char* text = std::getenv(variable);
   if (!text)
     return no_link;
   int fd = no_link;
@@ -50,12 +51,33 @@ int named_link() noexcept {
   return ::fcntl(fd, F_GETFD) < 0 ? no_link : fd;
 }
 
-int take_named_link() {
-  const auto fd = named_link();
-  ::unsetenv(link_fd_variable);
-  if (fd != no_link)
-    ::fcntl(fd, F_SETFD, FD_CLOEXEC);
-  return fd;
+/// A link and what is spoken on it.
+struct named_link {
+  int fd = no_link;
+  message_codec codec = message_codec::binary;
+  std::string problem; // why it cannot be used
+};
+
+/// A master of this library names its link itself, or as Node does.
+named_link find_named_link() noexcept {
+  if (const auto fd = link_named_by(link_fd_variable); fd != no_link)
+    return {fd, message_codec::binary, {}};
+  return {link_named_by(node_fd_variable), message_codec::json, {}};
+}
+
+named_link take_named_link() {
+  auto result = find_named_link();
+  if (const auto* mode = std::getenv(node_mode_variable);
+      mode && result.codec == message_codec::json && std::string_view{mode} != node_mode_json)
+    result.problem = std::string{"Node's IPC uses serialization '"} + mode +
+                     "': start this program with serialization: 'json', which is Node's default";
+  for (const auto* name : {link_fd_variable, node_fd_variable, node_mode_variable})
+    ::unsetenv(name);
+  if (result.fd != no_link) {
+    ::fcntl(result.fd, F_SETFD, FD_CLOEXEC);
+    ::fcntl(result.fd, F_SETFL, ::fcntl(result.fd, F_GETFL) & ~O_NONBLOCK);
+  }
+  return result;
 }
 
 std::string system_error_text(int code) {
@@ -70,13 +92,14 @@ int complain(const std::string& text) {
 } // namespace
 
 bool is_child() noexcept {
-  return named_link() != no_link;
+  return find_named_link().fd != no_link;
 }
 
-/// The link's descriptor and its write half.
+/// The link's descriptor, its write half, and what is spoken on it.
 class child_channel::socket {
 public:
-  socket(int fd, std::size_t frame_bytes_max) : fd_{fd}, frame_bytes_max_{frame_bytes_max} {}
+  socket(named_link link, std::size_t frame_bytes_max)
+      : fd_{link.fd}, codec_kind_{link.codec}, problem_{std::move(link.problem)}, frame_bytes_max_{frame_bytes_max} {}
 
   socket(const socket&) = delete;
   socket& operator=(const socket&) = delete;
@@ -90,7 +113,41 @@ public:
   }
 
   int fd() const noexcept { return fd_; }
-  std::size_t frame_bytes_max() const noexcept { return frame_bytes_max_; }
+  const std::string& problem() const noexcept { return problem_; }
+
+  /// To be called once, before anything is read or written.
+  void begin(std::shared_ptr<const json_forms> forms) {
+    std::lock_guard guard{mutex_};
+    codec_ = codec_kind_ == message_codec::json ? make_json_link_codec(frame_bytes_max_, std::move(forms))
+                                                : make_binary_link_codec(frame_bytes_max_);
+  }
+
+  // -- what the codec makes of what was read: a codec keeps the requests that it must answer, so it is shared ---------
+
+  void feed(bytes_view data) {
+    std::lock_guard guard{mutex_};
+    codec_->feed(data);
+  }
+
+  std::optional<message> next() {
+    std::lock_guard guard{mutex_};
+    return codec_->next(out_);
+  }
+
+  caf::error error() {
+    std::lock_guard guard{mutex_};
+    return codec_->error();
+  }
+
+  bool mid_message() {
+    std::lock_guard guard{mutex_};
+    return codec_->mid_message();
+  }
+
+  bool has_hello() {
+    std::lock_guard guard{mutex_};
+    return codec_->has_hello();
+  }
 
   /// Ends reading and writing. The descriptor itself stays until destruction, as another thread may be using it.
   void close() {
@@ -109,7 +166,7 @@ public:
     std::lock_guard guard{mutex_};
     if (closed_)
       return {};
-    if (auto err = write_frame(out_, msg, frame_bytes_max_))
+    if (auto err = codec_->write(out_, msg))
       return err;
     if (!is_answer || batch_thread_ != std::this_thread::get_id())
       flush_locked();
@@ -177,8 +234,11 @@ private:
   static constexpr std::size_t kept_bytes = std::size_t{1} << 20;
 
   const int fd_;
+  const message_codec codec_kind_;
+  const std::string problem_;
   const std::size_t frame_bytes_max_;
-  std::mutex mutex_;
+  std::mutex mutex_; // for all below
+  std::unique_ptr<link_codec> codec_;
   std::vector<char> out_;
   bool closed_ = false;
   std::thread::id batch_thread_;
@@ -191,7 +251,7 @@ private:
 class child_channel::reader final : public detail::link_reader {
 public:
   reader(child_channel& channel, const hello& ours)
-      : channel_{channel}, socket_{*channel.socket_}, ours_{ours}, frames_{socket_.frame_bytes_max()} {}
+      : channel_{channel}, socket_{*channel.socket_}, ours_{ours}, greeted_{!socket_.has_hello()} {}
 
   /// Serves until end of file or an error. @returns the exit code.
   int run() {
@@ -272,9 +332,9 @@ private:
     if (n < 0 && errno != ECONNRESET)
       return end(complain("cannot read the link: " + system_error_text(errno)));
     if (n <= 0)
-      return end(frames_.mid_frame() ? complain("the link was closed in the middle of a message") : EXIT_SUCCESS);
-    frames_.feed(std::span{buffer_}.first(static_cast<std::size_t>(n)));
-    while (auto next = frames_.next()) {
+      return end(socket_.mid_message() ? complain("the link was closed in the middle of a message") : EXIT_SUCCESS);
+    socket_.feed(std::span{buffer_}.first(static_cast<std::size_t>(n)));
+    while (auto next = socket_.next()) {
       if (const auto* theirs = std::get_if<hello>(&*next)) {
         if (auto err = compare_hellos(*theirs, ours_))
           return end(complain(failure_of(err).text));
@@ -287,8 +347,9 @@ private:
         channel_.message_received(std::move(*next));
       }
     }
-    if (frames_.error())
-      return end(complain("the master sent what is no valid message: " + failure_of(frames_.error()).text));
+    socket_.flush(); // what the codec answered itself
+    if (auto err = socket_.error())
+      return end(complain("the master sent what is no valid message: " + failure_of(err).text));
     return true;
   }
 
@@ -302,21 +363,20 @@ private:
   child_channel& channel_;
   socket& socket_;
   const hello& ours_;
-  frame_reader frames_;
   std::vector<std::byte> buffer_ = std::vector<std::byte>(read_bytes);
   std::deque<message> calls_; // of the master's, not handled yet; it has no more than it may have running here
   std::shared_ptr<wake_up> wake_;
-  bool greeted_ = false;
+  bool greeted_;
   bool ended_ = false;
   int exit_code_ = EXIT_SUCCESS;
 };
 
-child_channel::child_channel() : child_channel{take_named_link()} {
+child_channel::child_channel() : socket_{std::make_shared<socket>(take_named_link(), default_frame_bytes_max)} {
   // nop
 }
 
-child_channel::child_channel(int fd, std::size_t frame_bytes_max)
-    : socket_{std::make_shared<socket>(fd, frame_bytes_max)} {
+child_channel::child_channel(int fd, std::size_t frame_bytes_max, message_codec codec)
+    : socket_{std::make_shared<socket>(named_link{fd, codec, {}}, frame_bytes_max)} {
   // nop
 }
 
@@ -326,8 +386,10 @@ child_channel::~child_channel() {
 }
 
 std::shared_ptr<call_target> child_channel::connect(std::shared_ptr<channel_listener> listener) {
+  auto result = generic_channel::connect(listener);
   slots_ = listener->slots();
-  return generic_channel::connect(std::move(listener));
+  socket_->begin(listener->forms());
+  return result;
 }
 
 caf::error child_channel::send(message msg) {
@@ -336,8 +398,11 @@ caf::error child_channel::send(message msg) {
 
 int child_channel::run() {
   if (socket_->fd() == no_link)
-    return complain(std::string{"no link in "} + link_fd_variable +
-                    ": this program serves a master, start it through a master_channel");
+    return complain(std::string{"no link in "} + link_fd_variable + " or " + node_fd_variable +
+                    ": this program serves a master, start it through a master_channel, or from Node with an 'ipc' "
+                    "channel");
+  if (!socket_->problem().empty())
+    return complain(socket_->problem());
   if (!has_bus())
     return complain("no event_bus was made with this child_channel");
   const hello ours{protocol_version, binary_codec, slots_};

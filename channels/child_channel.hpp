@@ -5,6 +5,8 @@
 //   bus.foo.on([](const foo_request& x) { return foo_response{x.bar * 2}; });
 //   return channel.run();
 //
+// A child of a Node program speaks Node's IPC by itself: docs/node.md.
+//
 // It needs no actor system and starts no thread before it must. Its link is a blocking socket: the thread of `run()`
 // reads it, whoever answers a call writes to it.
 //
@@ -15,7 +17,7 @@
 
 #include <cluster_channel/channels/event_bus.hpp>
 #include <cluster_channel/channels/generic_channel.hpp>
-#include <cluster_channel/serialization/frame.hpp>
+#include <cluster_channel/serialization/link_codec.hpp>
 
 #include <cstddef>
 #include <functional>
@@ -24,18 +26,21 @@
 
 namespace cluster_channel {
 
-/// Whether this process was launched as a node of a master channel and has not taken its link yet.
+/// Whether this process was launched as a node of a master channel, or by Node with an IPC channel, and has not taken
+/// its link yet.
 bool is_child() noexcept;
 
 class child_channel final : public generic_channel {
 public:
   /// Takes the link that the master named in the environment (and removes it there, so that no grandchild mistakes it
-  /// for its own). To be made at most once, early in `main`: it changes the environment, which no other thread may use
-  /// then. In a process that is no child it is made all the same, and `run` says so.
+  /// for its own): CLUSTER_CHANNEL_FD for frames, NODE_CHANNEL_FD for Node's IPC. To be made at most once, early in
+  /// `main`: it changes the environment, which no other thread may use then. In a process that is no child it is made
+  /// all the same, and `run` says so.
   child_channel();
 
   /// Takes the link `fd`, a connected stream socket that it owns from then on.
-  explicit child_channel(int fd, std::size_t frame_bytes_max = default_frame_bytes_max);
+  explicit child_channel(int fd, std::size_t frame_bytes_max = default_frame_bytes_max,
+                         message_codec codec = message_codec::binary);
 
   /// Closes the link; calls that are not answered by then fail at the master.
   ~child_channel() override;

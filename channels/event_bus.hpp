@@ -137,7 +137,7 @@ private:
     if (ignored)
       core_->add_ignored(name);
     else
-      core_->add({name, slot_signature<Request, Response>()}, core);
+      core_->add({name, slot_signature<Request, Response>()}, json_form_of<Request, Response>(), core);
     target.bind(std::move(core));
   }
 

@@ -45,13 +45,13 @@ public:
                                   "actor_system_config, or call cluster_channel::configure on your own config");
     router_ = spawn_router(system_, options_);
     auto settings = settings_;
-    settings->set({.options = options_, .greeting = greeting({}), .executable = options_.executable});
-    auto make_proxy = [&system = system_, router = router_, settings](const caf::actor& supervisor,
-                                                                      const process_started& process) {
-      return spawn_child_proxy(system, supervisor, router, process, settings->get());
+    settings->set({.options = options_, .greeting = greeting({}), .forms = nullptr});
+    auto make_proxy = [&system = system_, router = router_,
+                       settings](const caf::actor& supervisor, const process_started& process, std::size_t program) {
+      return spawn_child_proxy(system, supervisor, router, process, settings->get(), program);
     };
     supervisor_ = spawn_supervisor(system_, options_, router_, std::move(make_proxy));
-    host_ = make_process_host(process_spec_of(options_), [supervisor = supervisor_](process_event event) {
+    host_ = make_process_host(process_specs_of(options_), [supervisor = supervisor_](process_event event) {
       std::visit([&](auto& x) { caf::anon_send(supervisor, std::move(x)); }, event);
     });
     caf::anon_send(supervisor_, attach_host{host_});
@@ -91,7 +91,7 @@ public:
     std::lock_guard guard{connect_mutex_};
     if (target_)
       throw std::logic_error("this master_channel already serves an event_bus: make one channel for each bus");
-    settings_->set({.options = options_, .greeting = greeting(listener->slots()), .executable = options_.executable});
+    settings_->set({.options = options_, .greeting = greeting(listener->slots()), .forms = listener->forms()});
     target_ = std::make_shared<detail::router_target>(router_, options_.timeout);
     courier_ = detail::spawn_courier(system_, target_, std::move(listener));
     caf::anon_send(router_, attach_bus{courier_});

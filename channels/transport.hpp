@@ -19,9 +19,13 @@ class bus_core;
 /// with the truth however handlers come, go and connections break at the same time.
 class transport final : public channel_listener, public std::enable_shared_from_this<transport> {
 public:
-  transport(std::weak_ptr<bus_core> bus, std::vector<slot_declaration> slots, std::vector<std::string> ignored,
-            std::shared_ptr<timer_service> timers)
-      : bus_{std::move(bus)}, slots_{std::move(slots)}, ignored_{std::move(ignored)}, timers_{std::move(timers)} {}
+  transport(std::weak_ptr<bus_core> bus, std::vector<slot_declaration> slots, std::shared_ptr<const json_forms> forms,
+            std::vector<std::string> ignored, std::shared_ptr<timer_service> timers)
+      : bus_{std::move(bus)},
+        slots_{std::move(slots)},
+        forms_{std::move(forms)},
+        ignored_{std::move(ignored)},
+        timers_{std::move(timers)} {}
 
   /// Connects to the far end of `link`. To be called once.
   void start(channel& link);
@@ -34,6 +38,7 @@ public:
 
   // -- channel_listener -------------------------------------------------------
   const std::vector<slot_declaration>& slots() const override { return slots_; }
+  std::shared_ptr<const json_forms> forms() const override { return forms_; }
   void request_received(pending_call_ptr call) override;
   void connected() override;
   void registration_changed(const handler_key& key) override;
@@ -47,6 +52,7 @@ private:
 
   const std::weak_ptr<bus_core> bus_;
   const std::vector<slot_declaration> slots_;
+  const std::shared_ptr<const json_forms> forms_;
   const std::vector<std::string> ignored_;
   const std::shared_ptr<timer_service> timers_;
   std::shared_ptr<call_target> target_; // written once, before started_

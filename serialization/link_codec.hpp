@@ -18,7 +18,7 @@
 namespace cluster_channel {
 
 /// The language of a link.
-enum class codec : std::uint8_t {
+enum class message_codec : std::uint8_t {
   binary, ///< this library's own frames, for children in C++
   json,   ///< Node's IPC, for children in JavaScript with ts-event-bus
 };

@@ -83,9 +83,10 @@ public:
   /// Options that concern processes and sockets have no effect; the default of `nodes` is 1 here.
   explicit pool(pool_options options = {}) : options_{with_test_defaults(std::move(options))} {
     router_ = spawn_scheduled_router(system_, options_);
-    supervisor_ = spawn_supervisor(system_, options_, router_, [this](const caf::actor&, const process_started& x) {
-      return spawn_node(x.node, x.pid);
-    });
+    supervisor_ =
+        spawn_supervisor(system_, options_, router_, [this](const caf::actor&, const process_started& x, std::size_t) {
+          return spawn_node(x.node, x.pid);
+        });
     host_ = std::make_shared<scripted_host>(*this);
     caf::anon_send(supervisor_, attach_host{host_});
     link_.pool = this;
@@ -144,6 +145,9 @@ public:
 
   /// How many nodes were launched so far, failed launches included.
   std::size_t launches() const noexcept { return launches_; }
+
+  /// Which of the options' programs `node` was launched with, counted from 0: `more_programs` begin at 1.
+  std::size_t program_of(node_id node) const { return programs_.at(node); }
 
   /// Signals sent to nodes so far, in order.
   const std::vector<std::pair<node_id, int>>& signals() const noexcept { return signals_; }
@@ -260,8 +264,9 @@ private:
   public:
     explicit scripted_host(pool& owner) : owner_{&owner} {}
 
-    void launch(node_id node) override {
+    void launch(node_id node, std::size_t program) override {
       ++owner_->launches_;
+      owner_->programs_[node] = program;
       const auto& script = owner_->script_of(node);
       if (script.launch_error) {
         tell(process_failed{node, script.launch_error, script.launch_error_is_permanent});
@@ -388,6 +393,7 @@ private:
   node_script default_script_;
   std::map<node_id, node_script> scripts_;
   std::map<node_id, std::size_t> calls_given_;
+  std::map<node_id, std::size_t> programs_;
   std::vector<std::pair<node_id, int>> signals_;
   std::size_t launches_ = 0;
   std::shared_ptr<scripted_host> host_;

@@ -38,7 +38,6 @@ protected:
     ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     child_ = fds[1];
     auto settings = std::make_shared<link_settings>();
-    settings->executable = "child";
     settings->options.executable = "child";
     settings->options.disconnect_grace = 30ms;
     settings->greeting = {protocol_version, binary_codec, {{"echo", "string -> string"}}};
