@@ -31,6 +31,9 @@ inline constexpr std::size_t frame_items_max = std::size_t{1} << 16;
 ///          `frame_items_max`, 2^32 - 1 bytes for a body.
 caf::error write_frame(std::vector<char>& out, const message& msg, std::size_t frame_bytes_max);
 
+/// Bytes of the frame that `write_frame` would append, if no limit forbids it.
+std::size_t frame_size(const message& msg);
+
 /// Joins bytes from a link into messages, however the bytes were split.
 ///
 /// Nothing is allocated for a frame before its length was checked against the limit. After the first

@@ -24,6 +24,9 @@ enum class frame_type : std::uint8_t {
   handler_registered = 5,
   handler_unregistered = 6,
   event_list = 7,
+  chunk_start = 8,
+  chunk_data = 9,
+  chunk_end = 10,
 };
 
 } // namespace cluster_channel::detail

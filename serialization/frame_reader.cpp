@@ -128,6 +128,20 @@ event_list read_event_list(field_reader& in) {
   return result;
 }
 
+chunk_start read_chunk_start(field_reader& in) {
+  chunk_start result;
+  result.chunk_id = in.integer<chunk_id_type>();
+  result.size = in.integer<std::uint64_t>();
+  return result;
+}
+
+chunk_data read_chunk_data(field_reader& in) {
+  chunk_data result;
+  result.chunk_id = in.integer<chunk_id_type>();
+  result.data = in.rest();
+  return result;
+}
+
 message read_message(field_reader& in) {
   const auto type = in.integer<frame_type>();
   switch (type) {
@@ -145,6 +159,12 @@ message read_message(field_reader& in) {
     return read_registration<handler_unregistered>(in);
   case frame_type::event_list:
     return read_event_list(in);
+  case frame_type::chunk_start:
+    return read_chunk_start(in);
+  case frame_type::chunk_data:
+    return read_chunk_data(in);
+  case frame_type::chunk_end:
+    return chunk_end{in.integer<chunk_id_type>()};
   }
   in.fail("of unknown type " + std::to_string(static_cast<int>(type)));
   return {};

@@ -150,11 +150,40 @@ void fields(F& f, const event_list& x) {
     f(short_text{name});
 }
 
+template <class F>
+void fields(F& f, const chunk_start& x) {
+  f(integer{frame_type::chunk_start});
+  f(integer{x.chunk_id});
+  f(integer{x.size});
+}
+
+template <class F>
+void fields(F& f, const chunk_data& x) {
+  f(integer{frame_type::chunk_data});
+  f(integer{x.chunk_id});
+  f(raw{x.data});
+}
+
+template <class F>
+void fields(F& f, const chunk_end& x) {
+  f(integer{frame_type::chunk_end});
+  f(integer{x.chunk_id});
+}
+
+size_counter count(const message& msg) {
+  size_counter result;
+  std::visit([&](const auto& x) { fields(result, x); }, msg);
+  return result;
+}
+
 } // namespace
 
+std::size_t frame_size(const message& msg) {
+  return length_bytes + count(msg).size();
+}
+
 caf::error write_frame(std::vector<char>& out, const message& msg, std::size_t frame_bytes_max) {
-  size_counter counter;
-  std::visit([&](const auto& x) { fields(counter, x); }, msg);
+  const auto counter = count(msg);
   if (!counter.problem().empty())
     return make_error(errc::message_too_large, counter.problem());
   if (counter.size() > std::min<std::size_t>(frame_bytes_max, std::numeric_limits<std::uint32_t>::max()))

@@ -76,7 +76,30 @@ struct event_list {
   friend bool operator==(const event_list&, const event_list&) = default;
 };
 
-using message =
-    std::variant<hello, request, response, error_message, handler_registered, handler_unregistered, event_list>;
+/// Numbers the messages that one end sends in chunks; unique among those it has not ended yet.
+using chunk_id_type = std::uint64_t;
+
+/// A message follows in chunks, because it is too large to travel whole (see chunked_channel.hpp).
+struct chunk_start {
+  chunk_id_type chunk_id = 0;
+  std::uint64_t size = 0; ///< bytes of all its chunks together
+  friend bool operator==(const chunk_start&, const chunk_start&) = default;
+};
+
+/// The next part of a message.
+struct chunk_data {
+  chunk_id_type chunk_id = 0;
+  bytes data;
+  friend bool operator==(const chunk_data&, const chunk_data&) = default;
+};
+
+/// The message is complete.
+struct chunk_end {
+  chunk_id_type chunk_id = 0;
+  friend bool operator==(const chunk_end&, const chunk_end&) = default;
+};
+
+using message = std::variant<hello, request, response, error_message, handler_registered, handler_unregistered,
+                             event_list, chunk_start, chunk_data, chunk_end>;
 
 } // namespace cluster_channel

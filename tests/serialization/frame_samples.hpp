@@ -30,6 +30,12 @@ inline std::vector<message> sample_messages() {
       handler_unregistered{"", "p"},
       event_list{},
       event_list{{"one", "", "three"}},
+      chunk_start{},
+      chunk_start{7, std::uint64_t{1} << 40},
+      chunk_data{},
+      chunk_data{~chunk_id_type{0}, to_bytes({"\0\1\2", 3})},
+      chunk_end{},
+      chunk_end{7},
   };
 }
 
@@ -47,6 +53,12 @@ inline bytes frames_of(const std::vector<message>& msgs) {
     result.insert(result.end(), frame.begin(), frame.end());
   }
   return result;
+}
+
+/// Whether the last field of `msg` is a payload: what is cut short or longer is another one.
+inline bool ends_in_payload(const message& msg) {
+  return std::holds_alternative<request>(msg) || std::holds_alternative<response>(msg) ||
+         std::holds_alternative<chunk_data>(msg);
 }
 
 inline void read_all(frame_reader& reader, std::vector<message>& to) {

@@ -42,6 +42,11 @@ TEST(FrameWriter, AppendsToWhatIsThere) {
   EXPECT_EQ(out[0], 'x');
 }
 
+TEST(FrameWriter, TellsTheSizeOfAFrameBefore) {
+  for (const auto& msg : sample_messages())
+    EXPECT_EQ(frame_size(msg), frame_of(msg).size());
+}
+
 TEST(FrameWriter, TakesABodyOfExactlyTheLimit) {
   const std::size_t body = 1 + 8 + 5;
   std::vector<char> out;
