@@ -5,8 +5,7 @@
 
 namespace cluster_channel {
 
-generic_channel::generic_channel(caf::timespan timeout)
-    : link_{std::make_shared<detail::message_link>(this, timeout)}, events_{link_} {
+generic_channel::generic_channel(caf::timespan timeout) : link_{std::make_shared<detail::message_link>(this, timeout)} {
   // nop
 }
 
@@ -20,19 +19,19 @@ std::shared_ptr<call_target> generic_channel::connect(std::shared_ptr<channel_li
 }
 
 void generic_channel::connected() {
-  events_->connected();
+  link_->connected();
 }
 
 void generic_channel::disconnected() {
-  events_->disconnected();
+  link_->disconnected();
 }
 
 void generic_channel::error(const caf::error& why) {
-  events_->failed(why);
+  link_->failed(why);
 }
 
 void generic_channel::message_received(message msg) {
-  events_->received(std::move(msg));
+  link_->received(std::move(msg));
 }
 
 void generic_channel::detach() noexcept {

@@ -27,16 +27,6 @@ namespace detail {
 
 class message_link;
 
-/// Takes what happens on a link.
-class link_events {
-public:
-  virtual ~link_events() = default;
-  virtual void connected() = 0;
-  virtual void disconnected() = 0;
-  virtual void failed(const caf::error& why) = 0;
-  virtual void received(message&& msg) = 0;
-};
-
 } // namespace detail
 
 class generic_channel : public channel {
@@ -94,7 +84,6 @@ private:
   friend class chunked_channel;
 
   std::shared_ptr<detail::message_link> link_;
-  std::shared_ptr<detail::link_events> events_; // link_, unless a chunked channel listens in between
 };
 
 } // namespace cluster_channel

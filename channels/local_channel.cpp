@@ -143,11 +143,11 @@ local_channel_pair::~local_channel_pair() {
   caf::anon_send_exit(link_->second_courier, caf::exit_reason::user_shutdown);
 }
 
-channel& local_channel_pair::first() noexcept {
+generic_channel& local_channel_pair::first() noexcept {
   return link_->first;
 }
 
-channel& local_channel_pair::second() noexcept {
+generic_channel& local_channel_pair::second() noexcept {
   return link_->second;
 }
 

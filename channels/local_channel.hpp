@@ -34,8 +34,8 @@ public:
   /// What is on its way is dropped; calls under way fail with `channel_closed`.
   ~local_channel_pair();
 
-  channel& first() noexcept;
-  channel& second() noexcept;
+  generic_channel& first() noexcept;
+  generic_channel& second() noexcept;
 
   /// Connects the two ends; no effect if they are.
   void connect();

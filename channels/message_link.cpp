@@ -97,7 +97,21 @@ bool message_link::with_channel(F f) {
   return true;
 }
 
+void message_link::send_in_chunks(const chunk_options& options) {
+  std::lock_guard guard{mutex_};
+  if (listener_ || owned_chunks_)
+    throw std::logic_error("chunked_channel: the channel already serves an event_bus or is chunked");
+  owned_chunks_ = std::make_unique<chunker>(options);
+  chunks_ = owned_chunks_.get();
+}
+
 caf::error message_link::send(message msg) {
+  if (auto* chunks = chunks_.load())
+    return chunks->send(std::move(msg), [this](message&& part) { return send_one(std::move(part)); });
+  return send_one(std::move(msg));
+}
+
+caf::error message_link::send_one(message&& msg) {
   caf::error result;
   if (!with_channel([&](generic_channel& channel) { result = channel.send(std::move(msg)); }))
     return make_error(errc::channel_closed, "the channel is gone");
@@ -132,6 +146,8 @@ void message_link::connected() {
 }
 
 void message_link::disconnected() {
+  if (auto* chunks = chunks_.load())
+    chunks->link_down();
   std::unique_lock guard{mutex_};
   connected_ = false;
   reconnecting_ = false;
@@ -180,8 +196,39 @@ void message_link::received(message&& msg) {
   else if (auto* theirs = std::get_if<hello>(&msg))
     take_hello(*theirs);
   else
+    join(msg);
+}
+
+void message_link::join(const message& chunk) {
+  auto* chunks = chunks_.load();
+  if (!chunks) {
     failed(make_error(errc::protocol_error, "a chunk came on a channel that is not chunked: wrap both ends in a "
                                             "chunked_channel, or none"));
+    return;
+  }
+  auto result = chunks->receive(chunk);
+  if (result.error)
+    failed(result.error);
+  else if (result.joined)
+    received(std::move(*result.joined));
+  else if (const auto bus = listener(); bus && chunks->begin_watch())
+    watch_chunks(*bus, *chunks);
+}
+
+void message_link::watch_chunks(channel_listener& bus, const chunker& chunks) {
+  bus.timers().schedule(chunks.stall_timeout(), [link = weak_from_this()] {
+    if (auto self = link.lock())
+      self->check_chunks();
+  });
+}
+
+void message_link::check_chunks() {
+  auto* chunks = chunks_.load();
+  const auto [stalled, go_on] = chunks->check();
+  if (stalled)
+    failed(stalled);
+  if (go_on)
+    watch_chunks(*listener(), *chunks);
 }
 
 void message_link::take_hello(const hello& theirs) {

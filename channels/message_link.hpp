@@ -4,11 +4,14 @@
 // the bus or a call's end, so any of them may call back.
 #pragma once
 
+#include <cluster_channel/channels/chunker.hpp>
 #include <cluster_channel/channels/generic_channel.hpp>
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -16,7 +19,7 @@
 
 namespace cluster_channel::detail {
 
-class message_link final : public call_target, public link_events, public std::enable_shared_from_this<message_link> {
+class message_link final : public call_target, public std::enable_shared_from_this<message_link> {
 public:
   message_link(generic_channel* channel, caf::timespan timeout);
 
@@ -28,11 +31,14 @@ public:
 
   bool has_bus() const;
 
-  // -- link_events ------------------------------------------------------------
-  void connected() override;
-  void disconnected() override;
-  void failed(const caf::error& why) override;
-  void received(message&& msg) override;
+  /// Splits and joins large messages from now on. @throws std::logic_error if it does, or if a bus is connected.
+  void send_in_chunks(const chunk_options& options);
+
+  // -- what happens on the link -----------------------------------------------
+  void connected();
+  void disconnected();
+  void failed(const caf::error& why);
+  void received(message&& msg);
 
   // -- call_target ------------------------------------------------------------
   void submit(pending_call_ptr call) override;
@@ -61,6 +67,10 @@ private:
   bool with_channel(F f);
 
   caf::error send(message msg);
+  caf::error send_one(message&& msg);
+  void join(const message& chunk);
+  void watch_chunks(channel_listener& bus, const chunker& chunks);
+  void check_chunks();
   void send_answer(call_id id, answer&& result);
   std::shared_ptr<channel_listener> listener() const;
   open_call take(call_id id);
@@ -79,7 +89,9 @@ private:
   std::size_t inside_ = 0;
 
   const caf::timespan timeout_;
-  mutable std::mutex mutex_; // for all below
+  std::unique_ptr<chunker> owned_chunks_; // written once, before chunks_
+  std::atomic<chunker*> chunks_{nullptr}; // null: messages travel whole
+  mutable std::mutex mutex_;              // for all below
   std::shared_ptr<channel_listener> listener_;
   bool connected_ = false;
   bool detached_ = false;
