@@ -34,6 +34,14 @@ TEST(Frame, ErrorCarriesCodeTextAndStackOnly) {
             (error_message{5, {.code = errc::no_handler, .text = "t", .stack = "k"}}));
 }
 
+TEST(Frame, EveryErrorCodeComesBack) {
+  for (auto code = 1; code <= static_cast<int>(errc::connection_closed); ++code) {
+    frame_reader reader;
+    reader.feed(frame_of(error_message{1, {.code = static_cast<errc>(code)}}));
+    EXPECT_EQ(std::get<error_message>(reader.next().value()).what.code, static_cast<errc>(code));
+  }
+}
+
 TEST(FrameWriter, AppendsToWhatIsThere) {
   std::vector<char> out{'x'};
   ASSERT_FALSE(write_frame(out, response{1, {}}, 100));
