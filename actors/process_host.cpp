@@ -371,12 +371,12 @@ caf::error validate(const process_spec& spec) {
   return {};
 }
 
-std::unique_ptr<process_host> make_process_host(std::vector<process_spec> programs, process_listener listener) {
+std::unique_ptr<process_host> make_process_host_for(std::vector<process_spec> programs, process_listener listener) {
   return std::make_unique<boost_process_host>(std::move(programs), std::move(listener));
 }
 
 std::unique_ptr<process_host> make_process_host(process_spec program, process_listener listener) {
-  return make_process_host(std::vector{std::move(program)}, std::move(listener));
+  return make_process_host_for(std::vector{std::move(program)}, std::move(listener));
 }
 
 } // namespace cluster_channel

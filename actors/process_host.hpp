@@ -139,7 +139,7 @@ public:
 ///
 /// Throws `std::exception` if the system has no thread or descriptor left for the host itself.
 /// @param programs what it can launch, at least one; output options are those of the first.
-std::unique_ptr<process_host> make_process_host(std::vector<process_spec> programs, process_listener listener);
+std::unique_ptr<process_host> make_process_host_for(std::vector<process_spec> programs, process_listener listener);
 
 /// A host of one program.
 std::unique_ptr<process_host> make_process_host(process_spec program, process_listener listener);

@@ -51,7 +51,7 @@ public:
       return spawn_child_proxy(system, supervisor, router, process, settings->get(), program);
     };
     supervisor_ = spawn_supervisor(system_, options_, router_, std::move(make_proxy));
-    host_ = make_process_host(process_specs_of(options_), [supervisor = supervisor_](process_event event) {
+    host_ = make_process_host_for(process_specs_of(options_), [supervisor = supervisor_](process_event event) {
       std::visit([&](auto& x) { caf::anon_send(supervisor, std::move(x)); }, event);
     });
     caf::anon_send(supervisor_, attach_host{host_});
