@@ -41,13 +41,16 @@ struct call_done {};
 /// The response that `data` stands for.
 template <class Response>
 caf::expected<Response> decode_response(const bytes& data) {
-  if constexpr (slot_payload<Response> && !std::is_void_v<Response>)
-    return decode<Response>(data);
-  else if (data.empty() && std::is_void_v<Response>)
-    return caf::expected<Response>{caf::unit};
-  else
+  if constexpr (std::is_void_v<Response>) {
+    if (data.empty())
+      return caf::expected<Response>{caf::unit};
     return make_error(errc::bad_payload,
                       "a response without data was expected, " + std::to_string(data.size()) + " bytes came");
+  } else if constexpr (slot_payload<Response>) {
+    return decode<Response>(data);
+  } else {
+    return make_error(errc::bad_payload, "this result is put together here and has no encoded form");
+  }
 }
 
 /// Shared between the caller and whoever answers. An encoded response is decoded by the thread that takes it.

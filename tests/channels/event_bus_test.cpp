@@ -8,6 +8,7 @@
 #include "test_events.hpp"
 #include <chrono>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -297,6 +298,18 @@ TEST(Call, MayBeDroppedWhileItRuns) {
   static_cast<void>(bus.count());
   ASSERT_TRUE(owed) << "the handler ran";
   EXPECT_NO_THROW(owed->deliver(5));
+}
+
+TEST(LocalBus, SettledCallsAndBroadcastsOfSlotsWithAResponseYieldEachAnswer) {
+  event_bus<test_events> bus;
+  bus.count.on([] { return 5; });
+  bus.count.on([]() -> int { throw std::runtime_error{"no"}; });
+  for (auto call : {bus.count.all_settled(), bus.count.broadcast()}) {
+    const auto each = call.get(0s);
+    ASSERT_EQ(each->size(), 2u);
+    EXPECT_EQ(each->at(0), 5);
+    EXPECT_EQ(code_of(each->at(1).error()), errc::handler_failed);
+  }
 }
 
 TEST(Bus, MayBeUsedFromManyThreadsAtOnce) {
