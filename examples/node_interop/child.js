@@ -12,7 +12,8 @@ class ParentChannel extends GenericChannel {
   }
 
   send(message) {
-    if (process.connected) process.send(message)
+    // The callback keeps a master that has gone from being an error here: 'disconnect' tells.
+    if (process.connected) process.send(message, () => {})
   }
 }
 

@@ -6,14 +6,15 @@ const { createEventBus, slot, GenericChannel } = require(process.env.TS_EVENT_BU
 
 class ParentChannel extends GenericChannel {
   constructor() {
-    super(30000)
+    super(5000)
     process.on('message', (message) => this._messageReceived(message))
     process.on('disconnect', () => this._disconnected())
     this._connected()
   }
 
   send(message) {
-    if (process.connected) process.send(message)
+    // The callback keeps a master that has gone from being an error here: 'disconnect' tells.
+    if (process.connected) process.send(message, () => {})
   }
 }
 

@@ -9,7 +9,7 @@ const { afterEach, test } = require('node:test')
 const { createEventBus, slot, GenericChannel } = require(process.env.TS_EVENT_BUS)
 
 class ChildChannel extends GenericChannel {
-  constructor(child, timeout = 30000) {
+  constructor(child, timeout = 5000) {
     super(timeout)
     this.child = child
     child.on('message', (message) => this._messageReceived(message))
