@@ -307,6 +307,20 @@ TEST_F(ChildProxy, ServingEndsOnASecondHello) {
   EXPECT_EQ(gone().cause.code, errc::protocol_error);
 }
 
+TEST_F(ChildProxy, ServingEndsOnAChunk) {
+  for (const auto& chunk : {message{chunk_start{1, 10}}, message{chunk_data{1, bytes(10)}}, message{chunk_end{1}}}) {
+    start();
+    make_ready();
+    say(chunk);
+    const auto cause = gone().cause;
+    EXPECT_EQ(cause.code, errc::protocol_error);
+    EXPECT_THAT(cause.text, HasSubstr("does not belong on this link"));
+    hang_up();
+    caf::anon_send_exit(proxy_, caf::exit_reason::kill);
+    self_->wait_for(proxy_);
+  }
+}
+
 TEST_F(ChildProxy, ServingEndsOnGarbageAfterPassingOnWhatCameBefore) {
   start();
   make_ready();

@@ -54,6 +54,11 @@ protected:
   json_link_codec codec_{10'000, forms()};
 };
 
+TEST_F(NodeIpc, ChunksAreNotWritten) {
+  for (const auto& chunk : {message{chunk_start{1, 10}}, message{chunk_data{1, bytes(10)}}, message{chunk_end{1}}})
+    EXPECT_THAT(written(chunk), HasSubstr("error: Node's IPC carries no chunks"));
+}
+
 TEST_F(NodeIpc, RequestsAreWrittenAsTsEventBusSpellsThem) {
   EXPECT_EQ(written(request{7, "echo", "p", encode(std::string{"a\nb"})}),
             R"({"type":"request","slotName":"echo","param":"p","id":"7","data":"a\nb"})"
