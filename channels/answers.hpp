@@ -17,7 +17,8 @@
 namespace cluster_channel {
 
 /// What every handler answered, or why it did not: local handlers in the order of their registration, then the far ends
-/// in the order of the bus's channels (a pool's nodes in the order of their launch).
+/// in the order of the bus's channels. In a broadcast a pool's nodes are in the order of their launch, but may be
+/// anywhere among the other far ends.
 template <class Response>
 using answers = std::vector<caf::expected<Response>>;
 

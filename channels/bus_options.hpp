@@ -30,7 +30,8 @@ struct bus_options {
   std::size_t buffer_calls_max = 1'000'000;              ///< calls waiting for that; beyond: `buffer_full`
   std::size_t buffer_bytes_max = std::size_t{256} << 20; ///< their encoded requests, in bytes; beyond: `buffer_full`
 
-  /// What timeouts are measured with; empty: a thread of the bus's own, which is started when it is needed.
+  /// What timeouts are measured with, shared for as long as the bus needs it; empty: a thread of the bus's own, which
+  /// is started when it is needed.
   std::shared_ptr<timer_service> timers;
 };
 

@@ -50,6 +50,7 @@ public:
   /// For calls without a timeout of their own.
   virtual caf::timespan default_timeout() const noexcept = 0;
 
+  /// Whether a call can go now. Each change of the answer is told to the bus, see `channel_listener`.
   virtual readiness ready_for(const std::string& slot, const std::string& param) const = 0;
 
   /// The parameters for which the far end has a handler of `slot`.
@@ -85,6 +86,7 @@ public:
   /// Whether answering a call of `slot` is reason enough to reconnect.
   virtual bool may_reconnect(const std::string& slot) const = 0;
 
+  /// What the bus measures time limits with. Lives as long as this listener.
   virtual timer_service& timers() = 0;
 };
 

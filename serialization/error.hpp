@@ -23,11 +23,11 @@ enum class errc : std::uint8_t {
   // -- the call never ran -----------------------------------------------------
   invalid_options,   ///< an option is unusable; nothing was launched: correct it
   buffer_full,       ///< the waiting calls reached their count or byte limit: slow down or raise the limit
-  channel_closed,    ///< the channel is closed or closing: no call is taken any more
+  channel_closed,    ///< the channel, or the bus, is closed or closing; a call that was under way may have run
   launch_failed,     ///< no child could be started: see the text for the cause
   no_handler,        ///< the far end has no handler for this slot and parameter
   several_handlers,  ///< several handlers would answer one call of a slot that has a response
-  message_too_large, ///< the encoded message exceeds `frame_bytes_max`
+  message_too_large, ///< the encoded message exceeds `frame_bytes_max`; the call ran if it is the answer that does
   // -- the call may have run --------------------------------------------------
   node_died,      ///< the child died or closed its link while the call ran
   handler_failed, ///< the handler threw or answered with an error: see the text
@@ -37,9 +37,12 @@ enum class errc : std::uint8_t {
   bad_payload,       ///< the bytes of a request or response do not decode as the slot's type
   protocol_error,    ///< the far end sent bytes that are no valid frame
   protocol_mismatch, ///< versions, codecs or slot types of the two ends differ
-  channel_not_ready,
-  event_ignored,
-  connection_closed,
+  // What follows came later; the numbers travel in messages, so it stands here.
+  // -- the call never ran -----------------------------------------------------
+  channel_not_ready, ///< the channel is not connected, and cannot or shall not connect for a call
+  event_ignored,     ///< the bus called on, or the one at the far end, takes no part in this slot
+  // -- the call may have run --------------------------------------------------
+  connection_closed, ///< the channel was disconnected, or failed as a whole, while the call was under way
 };
 
 /// The enumerator's name, e.g. `"buffer_full"`.
