@@ -86,6 +86,15 @@ TEST(FrameReader, LeavesAnotherVersionToItsUser) {
   EXPECT_EQ(std::get<hello>(reader.next().value()).version, 9);
 }
 
+TEST(FrameReader, KnowsEveryErrorCode) {
+  for (int i = 1; i <= static_cast<int>(errc::connection_closed); ++i) {
+    const auto code = static_cast<errc>(i);
+    frame_reader reader;
+    reader.feed(frame_of(error_message{1, {.code = code, .text = "t"}}));
+    EXPECT_EQ(std::get<error_message>(reader.next().value()).what.code, code);
+  }
+}
+
 TEST(FrameReader, TakesErrorCodesItDoesNotKnowForHandlerFailed) {
   for (const char code : {'\0', '\22', '\377'}) {
     auto frame = frame_of(error_message{1, {.code = errc::timed_out, .text = "t"}});
