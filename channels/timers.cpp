@@ -169,9 +169,11 @@ public:
 
   timer_id schedule(caf::timespan delay, std::function<void()> f) override {
     std::unique_lock guard{state_->mutex};
-    const auto id = state_->timers.add(later(state_->now(), delay), std::move(f));
+    const auto now = state_->now();
+    const auto due = later(now, delay);
+    const auto id = state_->timers.add(due, std::move(f));
     guard.unlock();
-    caf::delayed_anon_send(actor_, std::max(delay, caf::timespan::zero()), tick{});
+    caf::delayed_anon_send(actor_, due - now, tick{}); // what is beyond the end of time would overflow CAF's clock
     return id;
   }
 
