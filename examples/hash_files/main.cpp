@@ -9,8 +9,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "../progress_bar.hpp"
 #include "events.hpp"
-#include "progress_bar.hpp"
 #include "walk.hpp"
 #include <algorithm>
 #include <chrono>
@@ -87,7 +87,7 @@ totals hash_all(const std::vector<std::string>& paths, std::size_t nodes) {
                                            .nodes = nodes,
                                            .timeout = cluster_channel::no_timeout}}; // files may be large
   const cluster_channel::event_bus<hash_files::events> bus{channel};
-  hash_files::progress_bar progress{found.files.size()};
+  examples::progress_bar progress{found.files.size(), "files"};
 
   // All calls at once: the channel keeps them in order and hands them to the nodes as these get free.
   std::vector<std::pair<batch, cluster_channel::call<std::vector<file_hash>>>> calls;

@@ -1,4 +1,4 @@
-// A progress bar on stderr; silent unless that is a terminal.
+// A progress bar on stderr; silent unless that is a terminal. For one thread at a time.
 //
 // Written here because no C++ progress-bar library is packaged for Debian.
 #pragma once
@@ -7,12 +7,15 @@
 #include <cstdio>
 #include <string>
 #include <unistd.h>
+#include <utility>
 
-namespace hash_files {
+namespace examples {
 
 class progress_bar {
 public:
-  explicit progress_bar(std::size_t total) : total_{total}, shown_{::isatty(STDERR_FILENO) == 1 && total > 0} {}
+  /// @param unit what is counted, in the plural.
+  progress_bar(std::size_t total, std::string unit)
+      : total_{total}, unit_{std::move(unit)}, shown_{::isatty(STDERR_FILENO) == 1 && total > 0} {}
   progress_bar(const progress_bar&) = delete;
   progress_bar& operator=(const progress_bar&) = delete;
   ~progress_bar() { clear(); }
@@ -24,7 +27,7 @@ public:
     percent_ = percent;
     const auto filled = width * done / total_;
     const auto bar = std::string(filled, '#') + std::string(width - filled, '.');
-    std::fprintf(stderr, "\r[%s] %3zu%% %zu/%zu files", bar.c_str(), percent, done, total_);
+    std::fprintf(stderr, "\r[%s] %3zu%% %zu/%zu %s", bar.c_str(), percent, done, total_, unit_.c_str());
     std::fflush(stderr);
   }
 
@@ -39,8 +42,9 @@ private:
   static constexpr std::size_t width = 40;
   static constexpr std::size_t none = 101;
   std::size_t total_;
+  std::string unit_;
   std::size_t percent_ = none;
   bool shown_;
 };
 
-} // namespace hash_files
+} // namespace examples

@@ -1,0 +1,32 @@
+#!/bin/sh
+# progress_test.sh PROGRESS: what the program prints, and its bar where there is a terminal.
+set -eu
+progress=$1
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+cd "$dir"
+export LC_ALL=C
+
+fail() {
+  echo "failed: $1" >&2
+  exit 1
+}
+
+cat > expected << 'TEXT'
+3 of 3 nodes report every 1000 numbers
+200000 numbers were reported while their calls ran
+17984 primes are below 200000
+TEXT
+"$progress" --nodes 3 --limit 200000 --every 1000 > actual 2> errors || fail "exit status"
+cmp expected actual || fail "other output than expected"
+[ ! -s errors ] || fail "no progress bar without a terminal"
+
+"$progress" --nodes 1 --limit 3 > actual || fail "exit status with one node"
+grep -qx '1 primes are below 3' actual || fail "a limit that is no multiple of the steps"
+
+if command -v script > /dev/null; then
+  script -qec "'$progress' --limit 200000 --every 1000" /dev/null > terminal
+  grep -q '50%' terminal || fail "a progress bar that moves on a terminal"
+  grep -q '100% 200000/200000 numbers' terminal || fail "a progress bar that gets to its end"
+fi
+echo passed
