@@ -54,7 +54,7 @@ public:
   call<Result> call_all(stored&& request, call_options&& options, F finish) {
     auto result = std::make_shared<call_state<Result>>();
     auto go = [this, result, finish](bus_core& bus, const stored& x, const call_options& how) {
-      go_all(bus, x, how, std::make_shared<collector>([result, finish](auto&& all, caf::error&& first) {
+      go_all(bus, x, how, std::make_shared<collector>([result, finish](answers<Response>&& all, caf::error&& first) {
                result->deliver(finish(std::move(all), std::move(first)));
              }));
     };
@@ -66,8 +66,9 @@ public:
   call<answers<Response>> broadcast(const stored& request, call_options&& options) {
     auto result = std::make_shared<call_state<answers<Response>>>();
     if (auto bus = usable_bus(*result, options.param.value)) {
-      auto all = std::make_shared<collector>(
-          [result](auto&& x, caf::error&&) { result->deliver(caf::expected<answers<Response>>{std::move(x)}); });
+      auto all = std::make_shared<collector>([result](answers<Response>&& x, caf::error&&) {
+        result->deliver(caf::expected<answers<Response>>{std::move(x)});
+      });
       all->hold();
       run_local(*bus, request, options, all);
       for (const auto& each : bus->transports()) {
@@ -281,7 +282,7 @@ private:
       return;
     }
     const auto limit = options.wait_timeout > caf::timespan::zero() ? options.wait_timeout : bus.options().wait_timeout;
-    auto end = [this, result, go = std::move(go), request = std::move(request),
+    auto end = [result, go = std::move(go), request = std::move(request),
                 options = std::move(options)](bus_core* ready_bus, const failure& why) {
       if (ready_bus)
         go(*ready_bus, request, options);
@@ -419,7 +420,7 @@ private:
       return;
     }
     // The handler or the timer, whichever is first.
-    const auto timers = bus.shared_timers();
+    const auto& timers = bus.shared_timers();
     const auto ended = std::make_shared<std::atomic<bool>>(false);
     const auto timer =
         timers->schedule(limit, [ended, answered, text = "TIMED_OUT on " + name_ + " with param " + param]() mutable {
