@@ -160,7 +160,7 @@ public:
     return state_->take();
   }
 
-  /// Waits for the result as long as the channel's timeout lets the call run.
+  /// Waits for the result as long as the call's limits allow; one that waits for a far end has none by default.
   result get() {
     state_->wait_until(std::nullopt);
     return state_->take();

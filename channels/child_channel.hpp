@@ -12,7 +12,8 @@
 //
 // Handlers may call the master's slots, and thereby send events while their own call runs: `bus.progress(0.5)`. They
 // may wait for the answer too (`get`): while the thread of `run()` waits, it reads the link, and keeps further calls of
-// the master's for when the handler has returned.
+// the master's for when the handler has returned. A call to a slot that the master never handles waits without end,
+// even beyond the end of the link: give it a `wait_timeout` where that may be.
 #pragma once
 
 #include <cluster_channel/channels/event_bus.hpp>

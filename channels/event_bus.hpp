@@ -7,7 +7,8 @@
 //
 // Functions that register handlers, or call slots, best take `events&`: then a test can give them a local bus.
 // A bus may be used from any thread and any actor at once. It neither copies nor moves. Calls that wait when it is
-// destroyed fail with `channel_closed`.
+// destroyed fail with `channel_closed`. Its destruction does not wait for handlers that other threads run at that
+// moment; for those of a master the destruction of the master_channel does.
 #pragma once
 
 #include <cluster_channel/channels/bus_core.hpp>

@@ -124,7 +124,8 @@ public:
   // -- handling ---------------------------------------------------------------
 
   /// Registers a handler; handler.hpp says what can be one. It may be called on any thread, and concurrently if the
-  /// bus is used so. On a child channel it runs on the thread of `run()`.
+  /// bus is used so: for calls of this bus on the caller's, for those of a far end on the one that its channel names
+  /// (master_channel.hpp, child_channel.hpp, generic_channel.hpp).
   template <class F>
   unsubscribe on(F handler) const {
     return on(parameter{}, std::move(handler));
