@@ -294,6 +294,8 @@ void message_link::take_registration(handler_key&& key, bool registered) {
 
 void message_link::take_event_list(event_list&& list) {
   std::unique_lock guard{mutex_};
+  if (!connected_)
+    return; // said on a link that is down by now
   ignored_.clear();
   ignored_.insert(list.ignored.begin(), list.ignored.end());
   const auto bus = listener_;
