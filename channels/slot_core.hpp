@@ -217,7 +217,8 @@ private:
       options.wait_timeout = options_.wait_timeout;
     if (options.timeout == caf::timespan::zero())
       options.timeout = options_.timeout;
-    if (bus->transports().empty() || is_ready(*bus, options.param.value, true))
+    if (bus->transports().empty() ||
+        (is_ready(*bus, options.param.value, true) && !waiting_.must_queue(options.param.value)))
       go(*bus, request, options);
     else
       wait(*bus, std::move(request), std::move(options), result, std::move(go));
@@ -301,20 +302,22 @@ private:
     release(param); // a handler may have come in between
   }
 
-  /// Sends the calls for `param` on their way if every far end is ready now.
+  /// Sends the calls for `param` on their way while every far end is ready.
   void release(const std::string& param) {
     if (waiting_.empty())
       return;
     const auto keep_alive = this->shared_from_this();
     const auto bus = bus_.lock();
-    if (!bus || !is_ready(*bus, param, false))
+    if (!bus)
       return;
-    for (auto& call : waiting_.take(param)) {
+    const auto send = [&](waiting_calls::call&& call) {
       if (call.timer != 0)
         bus->timers().cancel(call.timer);
       bus->end_waiting(call.size);
       call.end(bus.get(), {});
-    }
+    };
+    waiting_.release(
+        param, [&] { return is_ready(*bus, param, false); }, send);
   }
 
   void waited_too_long(const std::string& param, std::uint64_t id) {

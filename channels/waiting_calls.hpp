@@ -13,6 +13,8 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 namespace cluster_channel::detail {
@@ -35,6 +37,42 @@ public:
   /// @returns false if the call does not wait any more.
   bool set_timer(const std::string& param, std::uint64_t id, timer_service::timer_id timer);
 
+  /// Whether a call for `param` made now must queue up so as not to overtake those before it. Not one that is made from
+  /// within `send` of the same parameter: whoever sends may wait for it.
+  bool must_queue(const std::string& param) const;
+
+  /// Takes out the calls for `param`, oldest first, and gives them to `send(call)` as long as `ready()`. One thread at
+  /// a time does so for a parameter, without a lock; others leave it to that one.
+  template <class Ready, class Send>
+  void release(const std::string& param, Ready ready, Send send) {
+    std::unique_lock guard{mutex_};
+    auto pos = queues_.find(param);
+    if (pos == queues_.end())
+      return;
+    auto& [calls, sender, again] = pos->second; // stays while it has a sender
+    again = true;
+    if (sender != std::thread::id{})
+      return;
+    sender = std::this_thread::get_id();
+    while (std::exchange(again, false)) {
+      const auto can_go = [&] {
+        guard.unlock();
+        const auto result = ready();
+        guard.lock();
+        return result;
+      };
+      while (!calls.empty() && can_go() && !calls.empty()) {
+        auto next = std::move(calls.front());
+        calls.pop_front();
+        guard.unlock();
+        send(std::move(next));
+        guard.lock();
+      }
+    }
+    sender = {};
+    forget_if_done(pos);
+  }
+
   /// Takes out all calls for `param`, oldest first.
   std::deque<call> take(const std::string& param);
 
@@ -43,14 +81,23 @@ public:
 
   std::vector<std::string> params() const;
 
-  /// May be asked without a lock on the way of every call.
+  /// Whether no call waits or is being sent. May be asked without a lock on the way of every call.
   bool empty() const noexcept { return count_.load() == 0; }
 
 private:
+  struct queue {
+    std::deque<call> calls;
+    std::thread::id sender; // who sends them now
+    bool again = false;     // they may be able to go
+  };
+  using queues = std::map<std::string, queue>;
+
+  void forget_if_done(queues::iterator pos);
+
   mutable std::mutex mutex_;
-  std::map<std::string, std::deque<call>> calls_;
+  queues queues_;
   std::uint64_t last_id_ = 0;
-  std::atomic<std::size_t> count_{0};
+  std::atomic<std::size_t> count_{0}; // of queues
 };
 
 } // namespace cluster_channel::detail

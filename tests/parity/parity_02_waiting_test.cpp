@@ -1,6 +1,7 @@
 // 2. A call waits until every transport has a handler for it, within limits.
 
 #include "parity.hpp"
+#include <thread>
 
 namespace cluster_channel::parity {
 
@@ -72,6 +73,57 @@ TEST(Parity02Waiting, WaitingCallsGoOutInTheirOrder) {
   x.there.note.on([&](const std::string& text) { seen.push_back(text); });
   x.run();
   EXPECT_THAT(seen, ElementsAre("a", "b", "c"));
+}
+
+TEST(Parity02Waiting, ACallOfAnotherThreadDoesNotOvertakeTheWaitingOnesThatAreBeingSent) {
+  wire line;
+  line.connected();
+  const bus_type bus{line};
+  std::vector<std::string> seen;
+  bus.note.on([&](const std::string& text) {
+    seen.push_back(text);
+    if (text == "a")
+      std::thread{[&] { static_cast<void>(bus.note("c")); }}.join();
+  });
+  static_cast<void>(bus.note("a"));
+  static_cast<void>(bus.note("b"));
+  line.registers("note");
+  EXPECT_THAT(seen, ElementsAre("a", "b", "c"));
+}
+
+TEST(Parity02Waiting, ACallFromWithinAWaitingOneThatIsBeingSentDoesNotWaitForIt) {
+  wire line;
+  line.connected();
+  const bus_type bus{line};
+  std::string inner;
+  bus.note.on([&](const std::string& text) {
+    if (text != "outer")
+      return;
+    auto call = bus.note("inner");
+    line.message_received(response{line.last_request.id, {}});
+    inner = outcome(call);
+  });
+  auto outer = bus.note("outer");
+  line.registers("note");
+  EXPECT_EQ(inner, "done");
+}
+
+TEST(Parity02Waiting, CallsThatHaveNotGoneOutYetWhenTheFarEndGoesKeepWaiting) {
+  wire line;
+  line.connected();
+  const bus_type bus{line};
+  int runs = 0;
+  bus.note.on([&](const std::string&) {
+    ++runs;
+    line.unregisters("note");
+  });
+  static_cast<void>(bus.note("a"));
+  auto second = bus.note("b");
+  line.registers("note");
+  EXPECT_EQ(runs, 1);
+  EXPECT_EQ(outcome(second), "pending");
+  line.registers("note");
+  EXPECT_EQ(runs, 2);
 }
 
 TEST(Parity02Waiting, CallsWaitAgainAfterTheFarEndsLastHandlerWent) {
