@@ -54,7 +54,13 @@ public:
   call<Result> call_all(stored&& request, call_options&& options, F finish) {
     auto result = std::make_shared<call_state<Result>>();
     auto go = [this, result, finish](bus_core& bus, const stored& x, const call_options& how) {
-      go_all(bus, x, how, std::make_shared<collector>([result, finish](answers<Response>&& all, caf::error&& first) {
+      const everyone who{*this, bus, how.param.value};
+      if (who.count() == 0) {
+        fail_without_handler(*result, bus, how.param.value);
+        return;
+      }
+      go_all(bus, x, how, who,
+             std::make_shared<collector>([result, finish](answers<Response>&& all, caf::error&& first) {
                result->deliver(finish(std::move(all), std::move(first)));
              }));
     };
@@ -66,11 +72,12 @@ public:
   call<answers<Response>> broadcast(const stored& request, call_options&& options) {
     auto result = std::make_shared<call_state<answers<Response>>>();
     if (auto bus = usable_bus(*result, options.param.value)) {
+      use_own_limits(options);
       auto all = std::make_shared<collector>([result](answers<Response>&& x, caf::error&&) {
         result->deliver(caf::expected<answers<Response>>{std::move(x)});
       });
       all->hold();
-      run_local(*bus, request, options, all);
+      run_local(*bus, handlers_of(options.param.value), request, options, all);
       for (const auto& each : bus->transports()) {
         auto* to = each->target();
         const auto state = to ? to->ready_for(name_, options.param.value) : readiness::disconnected;
@@ -213,15 +220,19 @@ private:
     const auto bus = usable_bus(*result, options.param.value);
     if (!bus)
       return;
-    if (options.wait_timeout == caf::timespan::zero())
-      options.wait_timeout = options_.wait_timeout;
-    if (options.timeout == caf::timespan::zero())
-      options.timeout = options_.timeout;
+    use_own_limits(options);
     if (bus->transports().empty() ||
         (is_ready(*bus, options.param.value, true) && !waiting_.must_queue(options.param.value)))
       go(*bus, request, options);
     else
       wait(*bus, std::move(request), std::move(options), result, std::move(go));
+  }
+
+  void use_own_limits(call_options& options) const {
+    if (options.wait_timeout == caf::timespan::zero())
+      options.wait_timeout = options_.wait_timeout;
+    if (options.timeout == caf::timespan::zero())
+      options.timeout = options_.timeout;
   }
 
   /// The bus, unless it is gone or ignores this slot: then `result` ends.
@@ -358,44 +369,51 @@ private:
     return result.empty() && !local ? perhaps : result;
   }
 
+  /// Whom a call goes to: looked up once, so that what is counted is what runs.
+  struct everyone {
+    everyone(const slot_core& slot, const bus_core& bus, const std::string& param)
+        : local{slot.handlers_of(param)}, far{slot.targets_of(bus, param, local != nullptr)} {}
+    std::size_t count() const noexcept { return (local ? local->size() : 0) + far.size(); }
+    std::shared_ptr<const handler_list> local; // null if there is none
+    targets far;
+  };
+
   void go_one(bus_core& bus, const stored& request, const call_options& options,
               const std::shared_ptr<call_state<Response>>& result) {
     const auto& param = options.param.value;
-    const auto local = handlers_of(param);
-    const auto far = targets_of(bus, param, local != nullptr);
-    const auto runs = (local ? local->size() : 0) + far.size();
-    if (runs == 0) {
-      fail(*result, errc::no_handler, param,
-           "no handler for slot " + name_ + " with param " + param +
-               (bus.transports().empty() ? "" : ": no far end takes part in it"));
-    } else if (runs == 1 && !far.empty()) {
-      far.front()->submit(make_call(request, options, *far.front(), result));
-    } else if (runs == 1) {
-      run_one(bus, local->front().second, request, options,
+    const everyone who{*this, bus, param};
+    if (who.count() == 0) {
+      fail_without_handler(*result, bus, param);
+    } else if (who.count() == 1 && !who.local) {
+      auto* to = who.far.front();
+      to->submit(make_call(request, options, *to, result));
+    } else if (who.count() == 1) {
+      run_one(bus, who.local->front().second, request, options,
               [result](caf::expected<Response>&& x) { result->deliver(std::move(x)); });
     } else if constexpr (std::is_void_v<Response>) {
-      go_all(bus, request, options, std::make_shared<collector>([result](auto&&, caf::error&& first) {
+      go_all(bus, request, options, who, std::make_shared<collector>([result](answers<Response>&&, caf::error&& first) {
                result->deliver(event_result(std::move(first)));
              }));
+    } else if (std::any_of(who.far.begin(), who.far.end(), [&](const call_target* to) {
+                 return to->ready_for(name_, param) == readiness::disconnected;
+               })) {
+      fail(*result, errc::channel_not_ready, param, "CHANNEL_NOT_READY on " + name_);
     } else {
-      fail(*result, errc::several_handlers, param, several(runs));
+      fail(*result, errc::several_handlers, param, several(who.count()));
     }
   }
 
-  void go_all(bus_core& bus, const stored& request, const call_options& options,
+  void go_all(bus_core& bus, const stored& request, const call_options& options, const everyone& who,
               const std::shared_ptr<collector>& all) {
-    const auto& param = options.param.value;
     all->hold();
-    const auto far = targets_of(bus, param, handlers_of(param) != nullptr);
-    run_local(bus, request, options, all);
-    for (auto* to : far)
+    run_local(bus, who.local, request, options, all);
+    for (auto* to : who.far)
       to->submit(make_call(request, options, *to, std::make_shared<answers_sink<Response>>(all)));
     all->release();
   }
 
-  void run_local(bus_core& bus, const stored& request, const call_options& options,
-                 const std::shared_ptr<collector>& all) {
-    const auto local = handlers_of(options.param.value);
+  void run_local(bus_core& bus, const std::shared_ptr<const handler_list>& local, const stored& request,
+                 const call_options& options, const std::shared_ptr<collector>& all) {
     if (!local)
       return;
     for (const auto& [id, run] : *local) {
@@ -562,6 +580,13 @@ private:
       what.param = param;
     }
     return what;
+  }
+
+  template <class State>
+  void fail_without_handler(State& result, const bus_core& bus, const std::string& param) const {
+    fail(result, errc::no_handler, param,
+         "no handler for slot " + name_ + " with param " + param +
+             (bus.transports().empty() ? "" : ": no far end takes part in it"));
   }
 
   template <class State>

@@ -15,6 +15,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <functional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -46,6 +47,9 @@ template <class T>
 std::string in_words(const T& x) {
   return ::testing::PrintToString(x);
 }
+
+template <class T>
+std::string in_words(const answers<T>& all);
 
 template <class T>
 std::string in_words(const caf::expected<T>& x) {
@@ -195,9 +199,12 @@ public:
   request last_request;
   bool can_reconnect = false;
   int reconnections = 0;
+  std::function<void(const message&)> before_sending;
 
 private:
   caf::error send(message msg) override {
+    if (before_sending)
+      before_sending(msg);
     if (const auto* call = std::get_if<request>(&msg))
       last_request = *call;
     sent.push_back(std::move(msg));
