@@ -53,14 +53,14 @@ void message_link::attach(std::shared_ptr<channel_listener> listener) {
   if (listener_)
     throw std::logic_error("this channel already serves an event_bus: make one channel for each bus");
   listener_ = std::move(listener);
-  const auto up = connected_;
+  const auto up = up_;
   const auto bus = listener_;
   const auto early = std::exchange(early_hello_, std::nullopt);
   guard.unlock();
   if (early)
     take_hello(*early);
   if (up)
-    static_cast<void>(send(hello{protocol_version, binary_codec, bus->slots()}));
+    say_hello(*bus);
 }
 
 void message_link::detach() noexcept {
@@ -70,12 +70,10 @@ void message_link::detach() noexcept {
     gate_.wait(guard, [this] { return inside_ == 0; });
   }
   std::unique_lock guard{mutex_};
-  detached_ = true;
-  connected_ = false;
-  auto calls = std::exchange(calls_, {});
+  if (std::exchange(detached_, true))
+    return;
   guard.unlock();
-  end_all(std::move(calls),
-          {.code = errc::channel_closed, .text = "the channel was closed before the call was answered"});
+  go_down({.code = errc::channel_closed, .text = "the channel was closed before the call was answered"});
 }
 
 bool message_link::has_bus() const {
@@ -127,14 +125,14 @@ std::shared_ptr<channel_listener> message_link::listener() const {
 
 void message_link::connected() {
   std::unique_lock guard{mutex_};
-  connected_ = !detached_;
+  up_ = !detached_;
   reconnecting_ = false;
   mismatch_.reset();
   const auto bus = listener_;
   guard.unlock();
   if (!bus)
     return; // `attach` does the rest
-  static_cast<void>(send(hello{protocol_version, binary_codec, bus->slots()}));
+  say_hello(*bus);
   bus->connected();
   guard.lock();
   auto answers = std::exchange(late_answers_, {});
@@ -145,10 +143,23 @@ void message_link::connected() {
   bus->readiness_changed();
 }
 
+/// Nothing else is sent before it.
+void message_link::say_hello(const channel_listener& bus) {
+  static_cast<void>(send(hello{protocol_version, binary_codec, bus.slots()}));
+  std::lock_guard guard{mutex_};
+  connected_ = up_;
+}
+
 void message_link::disconnected() {
+  go_down({.code = errc::connection_closed, .text = "REMOTE_CONNECTION_CLOSED"});
+}
+
+/// The far end's handlers go, and calls under way fail with `why`.
+void message_link::go_down(const failure& why) {
   if (auto* chunks = chunks_.load())
     chunks->link_down();
   std::unique_lock guard{mutex_};
+  up_ = false;
   connected_ = false;
   reconnecting_ = false;
   auto registered = std::exchange(registered_, {});
@@ -157,7 +168,7 @@ void message_link::disconnected() {
   auto calls = std::exchange(calls_, {});
   const auto bus = listener_;
   guard.unlock();
-  end_all(std::move(calls), {.code = errc::connection_closed, .text = "REMOTE_CONNECTION_CLOSED"});
+  end_all(std::move(calls), why);
   if (!bus)
     return;
   for (const auto& [slot, params] : registered)
@@ -249,11 +260,12 @@ void message_link::take_hello(const hello& theirs) {
 }
 
 void message_link::take_request(request&& call) {
-  const auto bus = listener();
-  const auto mismatch = [this] {
-    std::lock_guard guard{mutex_};
-    return mismatch_;
-  }();
+  std::unique_lock guard{mutex_};
+  if (detached_)
+    return; // nobody would hear the answer
+  const auto bus = listener_;
+  const auto mismatch = mismatch_;
+  guard.unlock();
   if (mismatch) {
     send_answer(call.id, *mismatch);
   } else if (!bus) {
@@ -270,7 +282,7 @@ void message_link::take_registration(handler_key&& key, bool registered) {
   std::unique_lock guard{mutex_};
   bool changed = false;
   if (registered) {
-    if (!connected_)
+    if (!up_)
       return; // said on a link that is down by now
     if (registrations_ >= registrations_max) {
       guard.unlock();
@@ -294,14 +306,21 @@ void message_link::take_registration(handler_key&& key, bool registered) {
 
 void message_link::take_event_list(event_list&& list) {
   std::unique_lock guard{mutex_};
-  if (!connected_)
+  if (!up_)
     return; // said on a link that is down by now
-  ignored_.clear();
-  ignored_.insert(list.ignored.begin(), list.ignored.end());
+  const auto before = std::exchange(ignored_, {list.ignored.begin(), list.ignored.end()});
+  std::vector<handler_key> changed; // handlers that count from now on, or do not
+  for (const auto& [slot, params] : registered_)
+    if (before.contains(slot) != ignored_.contains(slot))
+      for (const auto& param : params)
+        changed.push_back({slot, param});
   const auto bus = listener_;
   guard.unlock();
-  if (bus)
-    bus->readiness_changed();
+  if (!bus)
+    return;
+  for (const auto& key : changed)
+    bus->registration_changed(key);
+  bus->readiness_changed();
 }
 
 // -- calls to the far end -----------------------------------------------------
@@ -402,8 +421,8 @@ void message_link::announce(const message& registration) {
 
 readiness message_link::ready_for(const std::string& slot, const std::string& param) const {
   std::lock_guard guard{mutex_};
-  if (mismatch_)
-    return readiness::holds_calls; // `submit` says why
+  if (mismatch_ || detached_)
+    return readiness::holds_calls; // `submit` says why it fails
   if (!connected_)
     return reconnecting_ ? readiness::connecting : readiness::disconnected;
   if (ignored_.contains(slot))
@@ -423,7 +442,7 @@ std::vector<std::string> message_link::params_of(const std::string& slot) const 
 bool message_link::reconnect() {
   {
     std::lock_guard guard{mutex_};
-    if (connected_ || detached_)
+    if (up_ || detached_)
       return false;
     if (std::exchange(reconnecting_, true))
       return true;
@@ -441,7 +460,7 @@ bool message_link::reconnect() {
 
 void message_link::answer_call(call_id id, const std::string& slot, answer&& result) {
   std::unique_lock guard{mutex_};
-  if (connected_) {
+  if (up_) {
     guard.unlock();
     send_answer(id, std::move(result));
     return;
@@ -452,14 +471,14 @@ void message_link::answer_call(call_id id, const std::string& slot, answer&& res
   guard.unlock();
   if (!bus->may_reconnect(slot) || !reconnect()) {
     guard.lock();
-    if (!connected_)
+    if (!up_)
       return; // who asked has failed with the link
     guard.unlock();
     send_answer(id, std::move(result));
     return;
   }
   guard.lock();
-  if (connected_) {
+  if (up_) {
     guard.unlock();
     send_answer(id, std::move(result));
     return;

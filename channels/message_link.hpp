@@ -66,6 +66,8 @@ private:
   template <class F>
   bool with_channel(F f);
 
+  void go_down(const failure& why);
+  void say_hello(const channel_listener& bus);
   caf::error send(message msg);
   caf::error send_one(message&& msg);
   void join(const message& chunk);
@@ -93,7 +95,8 @@ private:
   std::atomic<chunker*> chunks_{nullptr}; // null: messages travel whole
   mutable std::mutex mutex_;              // for all below
   std::shared_ptr<channel_listener> listener_;
-  bool connected_ = false;
+  bool up_ = false;
+  bool connected_ = false; // up, and the hello was said
   bool detached_ = false;
   bool reconnecting_ = false;
   std::optional<hello> early_hello_;                                     // came before the bus
