@@ -40,7 +40,8 @@ public:
 
   void set_far_end(caf::actor courier) { far_end_ = std::move(courier); }
 
-  caf::behavior courier();
+  /// The behaviour of the actor that brings this end its mail; it keeps the pair alive until it ends.
+  caf::behavior courier(const std::shared_ptr<link>& pair);
 
   using generic_channel::detach;
 
@@ -52,16 +53,25 @@ private:
   caf::actor far_end_;
 };
 
-class local_channel_pair::link {
+class local_channel_pair::link : public std::enable_shared_from_this<link> {
 public:
-  link(caf::actor_system& system, local_channel_options options)
-      : options_{options},
-        first{*this, options.timeout},
-        second{*this, options.timeout},
-        first_courier{system.spawn<caf::hidden>([this](caf::event_based_actor*) { return first.courier(); })},
-        second_courier{system.spawn<caf::hidden>([this](caf::event_based_actor*) { return second.courier(); })} {
+  explicit link(local_channel_options options)
+      : options_{options}, first{*this, options.timeout}, second{*this, options.timeout} {}
+
+  void start(caf::actor_system& system) {
+    const auto pair = shared_from_this();
+    first_courier = system.spawn<caf::hidden>([pair](caf::event_based_actor*) { return pair->first.courier(pair); });
+    second_courier = system.spawn<caf::hidden>([pair](caf::event_based_actor*) { return pair->second.courier(pair); });
     first.set_far_end(second_courier);
     second.set_far_end(first_courier);
+  }
+
+  /// The couriers may be at work meanwhile, and end later.
+  void stop() {
+    first.detach();
+    second.detach();
+    caf::anon_send_exit(first_courier, caf::exit_reason::user_shutdown);
+    caf::anon_send_exit(second_courier, caf::exit_reason::user_shutdown);
   }
 
   bool reconnects() const noexcept { return options_.reconnects; }
@@ -103,19 +113,19 @@ private:
 public:
   end first;
   end second;
-  const caf::actor first_courier;
-  const caf::actor second_courier;
+  caf::actor first_courier;
+  caf::actor second_courier;
 };
 
-caf::behavior local_channel_pair::end::courier() {
+caf::behavior local_channel_pair::end::courier(const std::shared_ptr<link>& pair) {
   return {
-      [this](delivery& msg) {
-        if (msg.connection == link_.connection())
+      [this, pair](delivery& msg) {
+        if (msg.connection == pair->connection())
           message_received(std::move(msg.what));
       },
-      [this](const link_up&) { connected(); },
-      [this](const link_down&) { disconnected(); },
-      [this](const link_failed& msg) { error(msg.why); },
+      [this, pair](const link_up&) { connected(); },
+      [this, pair](const link_down&) { disconnected(); },
+      [this, pair](const link_failed& msg) { error(msg.why); },
   };
 }
 
@@ -131,16 +141,14 @@ bool local_channel_pair::end::reconnect() {
 }
 
 local_channel_pair::local_channel_pair(caf::actor_system& system, local_channel_options options)
-    : link_{std::make_shared<link>(system, options)} {
+    : link_{std::make_shared<link>(options)} {
+  link_->start(system);
   if (options.connected)
     link_->connect();
 }
 
 local_channel_pair::~local_channel_pair() {
-  link_->first.detach();
-  link_->second.detach();
-  caf::anon_send_exit(link_->first_courier, caf::exit_reason::user_shutdown);
-  caf::anon_send_exit(link_->second_courier, caf::exit_reason::user_shutdown);
+  link_->stop();
 }
 
 generic_channel& local_channel_pair::first() noexcept {
