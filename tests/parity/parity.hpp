@@ -146,19 +146,23 @@ inline std::string name_of(const std::string& slot, const std::string& param) {
   return slot + (param == default_param ? "" : " " + param);
 }
 
+struct words_of {
+  std::string operator()(const hello&) const { return "hello"; }
+  std::string operator()(const request& x) const { return "request " + name_of(x.slot, x.param); }
+  std::string operator()(const response&) const { return "response"; }
+  std::string operator()(const error_message& x) const { return "error " + x.what.text; }
+  std::string operator()(const handler_registered& x) const { return "registered " + name_of(x.slot, x.param); }
+  std::string operator()(const handler_unregistered& x) const { return "unregistered " + name_of(x.slot, x.param); }
+  std::string operator()(const event_list& x) const { return "ignored " + ::testing::PrintToString(x.ignored); }
+  template <class Other>
+  std::string operator()(const Other&) const {
+    return "something else";
+  }
+};
+
 /// A message in words, without its id.
 inline std::string in_words(const message& x) {
-  struct {
-    std::string operator()(const hello&) const { return "hello"; }
-    std::string operator()(const request& y) const { return "request " + name_of(y.slot, y.param); }
-    std::string operator()(const response&) const { return "response"; }
-    std::string operator()(const error_message& y) const { return "error " + y.what.text; }
-    std::string operator()(const handler_registered& y) const { return "registered " + name_of(y.slot, y.param); }
-    std::string operator()(const handler_unregistered& y) const { return "unregistered " + name_of(y.slot, y.param); }
-    std::string operator()(const event_list& y) const { return "ignored " + ::testing::PrintToString(y.ignored); }
-    std::string operator()(...) const { return "something else"; }
-  } words;
-  return std::visit(words, x);
+  return std::visit(words_of{}, x);
 }
 
 /// Records what the bus says; the test says the rest.
