@@ -82,13 +82,15 @@ bool message_link::has_bus() const {
 
 template <class F>
 bool message_link::with_channel(F f) {
+  generic_channel* channel = nullptr;
   {
     std::lock_guard guard{gate_mutex_};
     if (!channel_)
       return false;
+    channel = channel_;
     ++inside_;
   }
-  f(*channel_); // stays while somebody is inside
+  f(*channel); // the channel, if not `channel_`, stays while somebody is inside
   std::lock_guard guard{gate_mutex_};
   if (--inside_ == 0)
     gate_.notify_all();
