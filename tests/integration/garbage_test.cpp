@@ -46,7 +46,7 @@ public:
     }
   }
 
-  void launch(node_id node) override {
+  void launch(node_id node, std::size_t) override {
     std::lock_guard guard{mutex_};
     int fds[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0)
@@ -170,9 +170,8 @@ TEST_F(Garbage, OnAThousandLinksEndsEachInAnErrorAndHarmsNobody) {
   auto settings = std::make_shared<link_settings>();
   settings->options = options;
   settings->greeting = {protocol_version, binary_codec, {}};
-  settings->executable = options.executable;
-  const auto supervisor =
-      spawn_supervisor(system, options, router, [&](const caf::actor& its_supervisor, const process_started& process) {
+  const auto supervisor = spawn_supervisor(
+      system, options, router, [&](const caf::actor& its_supervisor, const process_started& process, std::size_t) {
         return spawn_child_proxy(system, its_supervisor, router, process, settings);
       });
   auto host = std::make_shared<hostile_host>(supervisor, [this] { return random_attack(); });
