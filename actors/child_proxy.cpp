@@ -73,6 +73,8 @@ caf::behavior child_proxy_state::start(caf::io::broker* self, const caf::actor& 
     codec_ = make_binary_link_codec(settings_->options.frame_bytes_max);
   }
   self_->link_to(supervisor_);
+  // A child without a hello may wait for the master's handlers before it says anything.
+  caf::anon_send(router_, node_introduced{process_.node, caf::actor_cast<caf::actor>(self_), !codec_->has_hello()});
   link_ = self_->add_scribe(process_.link_fd);
   read_bytes_ = read_bytes_least;
   self_->configure_read(link_, caf::io::receive_policy::at_most(read_bytes_));
@@ -91,7 +93,10 @@ caf::behavior child_proxy_state::greeting() {
       [this](const process_exited& event) { learn_exit(event.status); },
       [this](const shut_link&) { leave(); },
       [](const child_answer&) {},
-      [](const tell_child&) {},
+      [this](const tell_child& msg) {
+        if (!codec_->has_hello()) // else they are told after the hellos
+          tell(msg.messages);
+      },
       [this](const hello_overdue&) {
         const auto what =
             "from " + executable_ + " within " + std::to_string(settings_->options.start_timeout.count()) + " ms: ";
@@ -170,6 +175,8 @@ void child_proxy_state::gone(failure cause, bool permanent, bool misbehaved) {
     return;
   cause.node = process_.node;
   cause.pid = process_.pid;
+  if (!greeted_)
+    caf::anon_send(router_, node_introduced{process_.node, nullptr});
   caf::anon_send(supervisor_, node_gone{.node = process_.node,
                                         .cause = std::move(cause),
                                         .served = served_,
@@ -274,7 +281,11 @@ void child_proxy_state::receive_hello(const hello& theirs) {
 
 /// ts-event-bus shares the declaration, but does not say so: whatever the master has, the child may have.
 void child_proxy_state::greet_without_hello() {
-  become_ready(settings_->greeting);
+  hello theirs;
+  if (const auto forms = settings_->forms())
+    for (const auto& entry : *forms)
+      theirs.slots.push_back({entry.first, {}});
+  become_ready(theirs);
 }
 
 void child_proxy_state::become_ready(const hello& theirs) {
@@ -290,12 +301,14 @@ void child_proxy_state::become_ready(const hello& theirs) {
 caf::error child_proxy_state::receive_other(message& msg) {
   if (auto* call = std::get_if<request>(&msg))
     return receive_call(*call);
-  if (std::holds_alternative<handler_registered>(msg)) {
-    if (++registrations_ > registrations_max)
+  if (const auto* added = std::get_if<handler_registered>(&msg)) {
+    registered_.emplace(added->slot, added->param);
+    if (registered_.size() > registrations_max)
       return make_error(errc::protocol_error,
                         "more than " + std::to_string(registrations_max) + " handlers registered at a time");
-  } else if (std::holds_alternative<handler_unregistered>(msg)) {
-    registrations_ -= registrations_ > 0 ? 1 : 0;
+  } else if (const auto* removed = std::get_if<handler_unregistered>(&msg)) {
+    if (registered_.erase({removed->slot, removed->param}) == 0)
+      return {}; // it had none
   } else if (!std::holds_alternative<event_list>(msg)) {
     return make_error(errc::protocol_error, "a message that does not belong on this link");
   }
@@ -309,7 +322,7 @@ caf::error child_proxy_state::receive_other(message& msg) {
 
 caf::error child_proxy_state::receive_call(request& call) {
   const auto& options = settings_->options;
-  const auto size = call.data.size();
+  const auto size = call.data.size() + call.slot.size() + call.param.size();
   if (child_calls_.size() >= options.child_calls_max || size > options.buffer_bytes_max - child_call_bytes_) {
     write(error_message{call.id,
                         {.code = errc::buffer_full,

@@ -13,8 +13,10 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace cluster_channel {
@@ -22,8 +24,8 @@ namespace cluster_channel {
 /// What a proxy needs to know; shared by the proxies of one pool.
 struct link_settings {
   pool_options options;
-  hello greeting;                          ///< what the master says; its slots are checked against the child's
-  std::shared_ptr<const json_forms> forms; ///< of the master's slots, for children that speak JSON; null: none
+  hello greeting;          ///< what the master says; its slots are checked against the child's
+  json_forms_source forms; ///< of the master's slots, for children that speak JSON; asked by the proxies' thread
 };
 
 /// Starts the proxy of `process`, whose `link_fd` it owns from now on, in the I/O event loop of `system`.
@@ -87,8 +89,8 @@ private:
   std::size_t read_bytes_ = 0;                           // what one read may bring
   std::unordered_map<call_id, std::size_t> child_calls_; // the child's open calls to the master: bytes of each
   std::size_t child_call_bytes_ = 0;
-  std::size_t registrations_ = 0;  // handlers the child has announced and not withdrawn
-  std::optional<kept_calls> kept_; // of a child that cannot say that it has no handler
+  std::set<std::pair<std::string, std::string>> registered_; // what the child has announced and not withdrawn
+  std::optional<kept_calls> kept_;                           // of a child that cannot say that it has no handler
   bool greeted_ = false;
   bool served_ = false;
   bool gone_ = false;

@@ -19,7 +19,7 @@ void kept_calls::learn(const message& msg) {
   else if (const auto* removed = std::get_if<handler_unregistered>(&msg))
     registered_.erase({removed->slot, removed->param});
   else if (const auto* list = std::get_if<event_list>(&msg))
-    ignored_.insert(list->ignored.begin(), list->ignored.end());
+    ignored_ = {list->ignored.begin(), list->ignored.end()};
 }
 
 std::deque<request> kept_calls::take_decided() {

@@ -172,6 +172,14 @@ struct child_answer {
   answer result;
 };
 
+/// Proxy to router: a child was launched, and may call before the router hears that it is ready; without `proxy`: it
+/// ended before it was. `listens`: it says no hello, and is to be told of the master's handlers already.
+struct node_introduced {
+  node_id node = 0;
+  caf::actor proxy;
+  bool listens = false;
+};
+
 /// Router to proxy: tell the child, in this order.
 struct tell_child {
   std::vector<message> messages;
@@ -212,6 +220,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::attach_host)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::node_announcement)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::child_call)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::child_answer)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::node_introduced)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::tell_child)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::announce_to_nodes)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::pool_announcement)

@@ -102,10 +102,8 @@ caf::message_handler router_state::pool_events() {
       [this](node_announcement& event) { node_announced(event); },
       [this](announce_to_nodes& msg) { announce(msg); },
       [this](child_call& call) { child_calls(call); },
-      [this](child_answer& msg) {
-        if (auto pos = proxies_.find(msg.node); pos != proxies_.end())
-          caf::anon_send(pos->second, std::move(msg));
-      },
+      [this](child_answer& msg) { answer_child(std::move(msg)); },
+      [this](const node_introduced& event) { node_is_introduced(event); },
       [this](attach_bus& msg) { courier_ = std::move(msg.courier); },
       [this](const outbox_is_due&) { empty_outbox(); },
       [this](const deadline_tick&) { deadline_passed(); },
@@ -185,33 +183,57 @@ void router_state::announce(announce_to_nodes& msg) {
     ignored_ = *ignored;
   for (const auto& [node, proxy] : proxies_)
     caf::anon_send(proxy, tell_child{{msg.what}});
+  for (const auto& [node, introduced] : introduced_)
+    if (introduced.listens)
+      caf::anon_send(introduced.proxy, tell_child{{msg.what}});
 }
 
 void router_state::child_calls(child_call& call) {
-  if (courier_) {
+  if (courier_)
     caf::anon_send(courier_, std::move(call));
-    return;
-  }
-  if (auto pos = proxies_.find(call.node); pos != proxies_.end())
-    caf::anon_send(pos->second, child_answer{call.node, call.call.id,
-                                             failure{.code = errc::no_handler,
-                                                     .text = "the master has no handler for slot " + call.call.slot +
-                                                             " with param " + call.call.param +
-                                                             ": no event_bus is connected to its master_channel"}});
+  else
+    answer_child({call.node, call.call.id,
+                  failure{.code = errc::no_handler,
+                          .text = "the master has no handler for slot " + call.call.slot + " with param " +
+                                  call.call.param + ": no event_bus is connected to its master_channel"}});
 }
 
-void router_state::node_is_ready(const node_ready& event) {
-  proxies_.emplace(event.node, event.proxy);
+void router_state::answer_child(child_answer&& answer) {
+  if (auto ready = proxies_.find(answer.node); ready != proxies_.end())
+    caf::anon_send(ready->second, std::move(answer));
+  else if (auto launched = introduced_.find(answer.node); launched != introduced_.end())
+    caf::anon_send(launched->second.proxy, std::move(answer));
+}
+
+void router_state::node_is_introduced(const node_introduced& event) {
+  if (!event.proxy) {
+    introduced_.erase(event.node);
+    return;
+  }
+  introduced_.emplace(event.node, event);
+  if (event.listens)
+    tell_all(event.proxy);
+}
+
+/// Tells a node what the bus has announced so far.
+void router_state::tell_all(const caf::actor& proxy) const {
   tell_child msg;
   for (const auto& [slot, param] : announced_)
     msg.messages.emplace_back(handler_registered{slot, param});
   if (ignored_)
     msg.messages.emplace_back(*ignored_);
   if (!msg.messages.empty())
-    caf::anon_send(event.proxy, std::move(msg));
+    caf::anon_send(proxy, std::move(msg));
+}
+
+void router_state::node_is_ready(const node_ready& event) {
+  proxies_.emplace(event.node, event.proxy);
+  if (const auto introduced = introduced_.extract(event.node); introduced.empty() || !introduced.mapped().listens)
+    tell_all(event.proxy);
   declared_.insert(event.slots.begin(), event.slots.end());
   // A slot that no node declares will never have a handler: the child says so best.
-  release_held([this](const pending_call& x) { return !declared_.contains(x.slot); });
+  if (!declared_.empty()) // else nobody knows yet what is declared
+    release_held([this](const pending_call& x) { return !declared_.contains(x.slot); });
   table_.node_ready(event.node);
   dispatch();
 }

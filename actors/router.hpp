@@ -68,7 +68,10 @@ private:
   void node_announced(node_announcement& event);
   void announce(announce_to_nodes& msg);
   void child_calls(child_call& call);
+  void answer_child(child_answer&& answer);
   void node_is_ready(const node_ready& event);
+  void node_is_introduced(const node_introduced& event);
+  void tell_all(const caf::actor& proxy) const;
   void node_is_gone(const node_gone& event);
   void calls_are_finished(calls_finished& event);
   void launches_failed(const launches_gave_up& event);
@@ -101,6 +104,7 @@ private:
   std::optional<clock::time_point> timer_; // when the armed timer fires
   std::unordered_map<call_id, open_call> calls_;
   std::unordered_map<node_id, caf::actor> proxies_;
+  std::unordered_map<node_id, node_introduced> introduced_; // launched, and not ready yet
   registration_table registrations_;
   std::set<std::pair<node_id, call_id>> broadcasts_;        // runs of broadcasts
   std::set<call_id> held_;                                  // calls without a registered handler

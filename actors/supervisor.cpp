@@ -59,6 +59,14 @@ caf::behavior supervisor_state::start(caf::event_based_actor* self, const pool_o
     program_nodes_.push_back(program.nodes);
   program_failed_.resize(program_nodes_.size());
   self->link_to(router);
+  // A proxy is linked to this actor, to end with it; its own end is the affair of the down handler.
+  self->set_exit_handler([this](const caf::exit_msg& exit) {
+    for (const auto& [node, child] : children_)
+      if (child.proxy && child.proxy.address() == exit.source)
+        return;
+    if (exit.reason)
+      self_->quit(exit.reason);
+  });
   // A proxy says node_gone before it ends; one that ends without doing so has crashed.
   self->set_down_handler([this](const caf::down_msg& down) {
     for (auto& [node, child] : children_)
@@ -212,6 +220,7 @@ void supervisor_state::node_is_gone(const node_gone& event) {
     if (!unstable) {
       policy_.start_succeeded();
     } else if (!stopping_) {
+      program_failed_[child.program] = true;
       if (auto why = start_failed(0, event.permanent, event.cause, child.round)) {
         for_router.cause = std::move(*why);
         for_router.gave_up = true;
@@ -263,15 +272,15 @@ void supervisor_state::launch_owed() {
     return;
   // A process that lost its link but is not reaped yet still counts: never more than `nodes` processes.
   for (const auto nodes_max = nodes_of(options_); owed_ > 0 && children_.size() < nodes_max; --owed_) {
-    const auto program = next_program();
+    const auto program = next_program().value();
     children_.emplace(++last_node_, child{.program = program, .round = round_});
     host_->launch(last_node_, program);
   }
 }
 
 /// The program for the next node: the one of which the smallest share runs, rather one whose last start did not fail.
-/// There is one with room: fewer than all nodes run.
-std::size_t supervisor_state::next_program() const {
+/// Empty if all have as many as they may.
+std::optional<std::size_t> supervisor_state::next_program() const {
   std::vector<std::size_t> running(program_nodes_.size());
   for (const auto& [node, child] : children_)
     ++running[child.program];
@@ -287,7 +296,7 @@ std::size_t supervisor_state::next_program() const {
     if (!best || better_than(*best))
       best = i;
   }
-  return *best;
+  return best;
 }
 
 std::optional<failure> supervisor_state::start_failed(std::size_t count, bool permanent, const failure& cause,
@@ -302,6 +311,8 @@ std::optional<failure> supervisor_state::start_failed(std::size_t count, bool pe
   }
   if (backing_off_)
     return std::nullopt; // the pause is for the whole round
+  if (const auto other = next_program(); permanent && other && !program_failed_[*other])
+    return std::nullopt; // that program may serve
   const auto decision = policy_.start_failed(permanent);
   if (const auto* restart = std::get_if<restart_after>(&decision)) {
     backing_off_ = true;

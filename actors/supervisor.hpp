@@ -73,7 +73,7 @@ private:
 
   // -- helpers ----------------------------------------------------------------
   void launch_owed();
-  std::size_t next_program() const;
+  std::optional<std::size_t> next_program() const;
   /// A start of `round` failed, leaving `count` of the router's requests open. @returns why to give up, if it is time.
   std::optional<failure> start_failed(std::size_t count, bool permanent, const failure& cause, std::size_t round);
   void start_failed_for_router(bool permanent, const failure& cause, std::size_t round);

@@ -37,6 +37,11 @@ constexpr std::size_t read_bytes = std::size_t{64} << 10;
 /// Longest time an answer waits for others to share its system call while the next handler runs.
 constexpr auto flush_after = std::chrono::milliseconds{1};
 
+/// Calls of the master's that are kept while a handler waits, and their requests in bytes: a Node master does not know
+/// how many it may have running here.
+constexpr std::size_t kept_calls_max = 1'000'000;
+constexpr std::size_t kept_bytes_max = std::size_t{256} << 20;
+
 constexpr int no_link = -1;
 
 /// The descriptor that `variable` names, or `no_link`.
@@ -118,7 +123,7 @@ public:
   /// To be called once, before anything is read or written.
   void begin(std::shared_ptr<const json_forms> forms) {
     std::lock_guard guard{mutex_};
-    codec_ = codec_kind_ == message_codec::json ? make_json_link_codec(frame_bytes_max_, std::move(forms))
+    codec_ = codec_kind_ == message_codec::json ? make_json_link_codec(frame_bytes_max_, [forms] { return forms; })
                                                 : make_binary_link_codec(frame_bytes_max_);
   }
 
@@ -262,6 +267,7 @@ public:
           socket_.next_in_batch();
         auto call = std::move(calls_.front());
         calls_.pop_front();
+        kept_bytes_ -= call.data.size();
         channel_.message_received(std::move(call));
       }
       socket_.end_batch();
@@ -341,8 +347,8 @@ private:
         greeted_ = true;
       } else if (!greeted_) {
         return end(complain("the master's first message was no hello"));
-      } else if (std::holds_alternative<request>(*next)) {
-        calls_.push_back(std::move(*next));
+      } else if (auto* call = std::get_if<request>(&*next)) {
+        keep(std::move(*call));
       } else {
         channel_.message_received(std::move(*next));
       }
@@ -351,6 +357,16 @@ private:
     if (auto err = socket_.error())
       return end(complain("the master sent what is no valid message: " + failure_of(err).text));
     return true;
+  }
+
+  void keep(request call) {
+    if (calls_.size() >= kept_calls_max || call.data.size() > kept_bytes_max - kept_bytes_) {
+      static_cast<void>(socket_.write(error_message{
+          call.id, {.code = errc::buffer_full, .text = "too many calls wait in this child: its handlers are busy"}}));
+      return;
+    }
+    kept_bytes_ += call.data.size();
+    calls_.push_back(std::move(call));
   }
 
   bool end(int exit_code) {
@@ -364,7 +380,8 @@ private:
   socket& socket_;
   const hello& ours_;
   std::vector<std::byte> buffer_ = std::vector<std::byte>(read_bytes);
-  std::deque<message> calls_; // of the master's, not handled yet; it has no more than it may have running here
+  std::deque<request> calls_;  // of the master's, not handled yet
+  std::size_t kept_bytes_ = 0; // of their requests
   std::shared_ptr<wake_up> wake_;
   bool greeted_;
   bool ended_ = false;

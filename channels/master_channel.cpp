@@ -45,7 +45,7 @@ public:
                                   "actor_system_config, or call cluster_channel::configure on your own config");
     router_ = spawn_router(system_, options_);
     auto settings = settings_;
-    settings->set({.options = options_, .greeting = greeting({}), .forms = nullptr});
+    settings->set({.options = options_, .greeting = greeting({}), .forms = forms_source()});
     auto make_proxy = [&system = system_, router = router_,
                        settings](const caf::actor& supervisor, const process_started& process, std::size_t program) {
       return spawn_child_proxy(system, supervisor, router, process, settings->get(), program);
@@ -91,7 +91,8 @@ public:
     std::lock_guard guard{connect_mutex_};
     if (target_)
       throw std::logic_error("this master_channel already serves an event_bus: make one channel for each bus");
-    settings_->set({.options = options_, .greeting = greeting(listener->slots()), .forms = listener->forms()});
+    forms_->set(listener->forms());
+    settings_->set({.options = options_, .greeting = greeting(listener->slots()), .forms = forms_source()});
     target_ = std::make_shared<detail::router_target>(router_, options_.timeout);
     courier_ = detail::spawn_courier(system_, target_, std::move(listener));
     caf::anon_send(router_, attach_bus{courier_});
@@ -104,22 +105,29 @@ public:
   const master_options& options() const noexcept { return options_; }
 
 private:
-  /// What new proxies are told; changes once, when the bus connects.
-  class current_settings {
+  /// Something that changes when the bus connects, and that proxies ask for.
+  template <class T>
+  class current {
   public:
-    void set(link_settings next) {
+    void set(std::shared_ptr<const T> next) {
       std::lock_guard guard{mutex_};
-      settings_ = std::make_shared<const link_settings>(std::move(next));
+      value_ = std::move(next);
     }
-    std::shared_ptr<const link_settings> get() const {
+    void set(T next) { set(std::make_shared<const T>(std::move(next))); }
+    std::shared_ptr<const T> get() const {
       std::lock_guard guard{mutex_};
-      return settings_;
+      return value_;
     }
 
   private:
     mutable std::mutex mutex_;
-    std::shared_ptr<const link_settings> settings_;
+    std::shared_ptr<const T> value_;
   };
+
+  /// For proxies that were made before the bus too.
+  json_forms_source forms_source() const {
+    return [forms = forms_] { return forms->get(); };
+  }
 
   static hello greeting(std::vector<slot_declaration> slots) {
     return {protocol_version, binary_codec, std::move(slots)};
@@ -128,7 +136,8 @@ private:
   std::unique_ptr<own_system> own_;
   caf::actor_system& system_;
   const master_options options_;
-  std::shared_ptr<current_settings> settings_ = std::make_shared<current_settings>();
+  const std::shared_ptr<current<link_settings>> settings_ = std::make_shared<current<link_settings>>();
+  const std::shared_ptr<current<json_forms>> forms_ = std::make_shared<current<json_forms>>();
   std::mutex connect_mutex_;
   std::shared_ptr<detail::router_target> target_; // set when a bus connects
   caf::actor courier_;                            // the same

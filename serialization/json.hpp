@@ -1,18 +1,21 @@
 // Payload types as JSON, on Boost.JSON's values: what travels between C++ and JavaScript, and what people read.
 //
-// | C++ | JSON |
-// |---|---|
-// | `bool` | `true`, `false` |
-// | integers | numbers; one that is no integer or does not fit the type is an error, never rounded.
-// `json_integers::safe` also refuses what is beyond 2^53 - 1 | | `float`, `double` | numbers; infinities and NaN are
-// errors, as JSON has none | | `std::string` | strings; bytes that are no UTF-8 are an error | | described enums
-// (BOOST_DESCRIBE_ENUM) | the enumerator's name; other enums: their number | | described structs, bases included |
-// objects with exactly its members; one missing (unless optional) or one too many is an error | | `std::optional`,
-// `caf::optional` | the value, or `null`; a missing member is empty too | | `std::monostate` | `null` | | sequences,
-// sets, arrays, pairs, tuples | arrays; for bytes also what `JSON.stringify` makes of Node's Buffer | | maps | objects
-// if the keys are strings (of a key that comes twice, the last one counts), else arrays of pairs | | `std::variant` |
-// the JSON of its value alone; reading takes the first alternative that fits | | durations | the count | | types with
-// Boost.JSON's `tag_invoke` | what that says |
+// - `bool`: `true`, `false`.
+// - Integers: numbers. One that is no integer or does not fit the type is an error, never rounded;
+//   `json_integers::safe` also refuses what is beyond 2^53 - 1.
+// - `float`, `double`: numbers. Infinities and NaN are errors, as JSON has none.
+// - `std::string`: strings. Bytes that are no UTF-8 are an error.
+// - Enums described with BOOST_DESCRIBE_ENUM: the enumerator's name. Other enums: their number.
+// - Described structs, bases included: objects with exactly its members. One missing (unless optional) or one too many
+//   is an error.
+// - `std::optional`, `caf::optional`: the value, or `null`; a missing member is empty too. `std::monostate`: `null`.
+// - Sequences, sets, arrays, pairs, tuples: arrays. For `std::byte` and `unsigned char` also what Node's Buffer becomes
+//   by `JSON.stringify`.
+// - Maps: objects if the keys are strings; of a key that comes twice, the last one counts. Other maps, and multimaps:
+//   arrays of pairs.
+// - `std::variant`: the JSON of its value alone; reading takes the first alternative that fits.
+// - Durations: the count.
+// - Types with Boost.JSON's `tag_invoke`: what that says.
 //
 // A type that only has a CAF `inspect` has no JSON form. A slot's `void` is the caller's affair (json_form.hpp).
 #pragma once

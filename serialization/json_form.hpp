@@ -2,14 +2,12 @@
 //
 // A link that speaks JSON (node_ipc.hpp) converts at its very end, so that callers, handlers, routers and raw messages
 // know nothing of it, and one pool can have nodes of both kinds. Integers are `json_integers::safe`, as the far end is
-// JavaScript. `void` is `undefined`: a message without data.
+// JavaScript. What it leaves out, a message without data, is `undefined`:
 //
-// | | as a request | as a response |
-// |---|---|---|
-// | `void`, sent | no data | no data |
-// | `void`, received | no data or `null`; anything else is an error | anything: JavaScript's functions return what they
-// like | | optional, received | no data and `null` are empty | the same | | `std::monostate`, received | no data or
-// `null` | the same | | other types, received | no data is an error | the same |
+// - `void` is sent as no data. A request is read from no data and `null`, and anything else is an error; a response is
+//   read from anything, as functions of JavaScript return what they like.
+// - An optional and `std::monostate` are read from no data and `null`.
+// - For other types no data is an error.
 #pragma once
 
 #include <cluster_channel/serialization/bytes.hpp>
@@ -30,7 +28,7 @@ namespace cluster_channel {
 /// The `data` of a message; empty: it has none.
 using json_data = std::optional<boost::json::value>;
 
-/// Conversions for one slot; all are thread-safe, and fail with `bad_payload` and nothing else.
+/// Conversions for one slot; all are thread-safe, and fail with `bad_payload` and nothing else: they throw nothing.
 struct json_form {
   caf::expected<json_data> (*request_to_json)(const bytes& data) = nullptr;
   caf::expected<bytes> (*request_from_json)(const json_data& data) = nullptr;
@@ -48,34 +46,33 @@ caf::expected<json_data> payload_to_json(const bytes& data) {
   if constexpr (std::is_void_v<T>) {
     return json_data{};
   } else {
-    auto value = decode<T>(data);
-    if (!value)
-      return value.error();
     try {
+      auto value = decode<T>(data);
+      if (!value)
+        return value.error();
       return json_data{to_json(*value, json_integers::safe)};
-    } catch (const std::bad_alloc&) {
-      throw;
     } catch (const std::exception& ex) {
       return make_error(errc::bad_payload, std::string{"the value has no JSON form: "} + ex.what());
+    } catch (...) {
+      return make_error(errc::bad_payload, "the value has no JSON form: an exception of unknown type");
     }
   }
 }
 
 template <class T>
 caf::expected<bytes> payload_from_json(const json_data& data) {
-  constexpr auto may_be_missing = optional_like<T> || std::is_same_v<T, std::monostate>;
-  if (!data && !may_be_missing)
+  if (!data && !may_be_missing<T>)
     return make_error(errc::bad_payload, "the message has no data, a value was expected: JavaScript leaves out what is "
                                          "undefined");
-  auto value = from_json<T>(data ? *data : boost::json::value(nullptr), json_integers::safe);
-  if (!value)
-    return value.error();
   try {
+    auto value = from_json<T>(data ? *data : boost::json::value(nullptr), json_integers::safe);
+    if (!value)
+      return value.error();
     return encode(*value);
-  } catch (const std::bad_alloc&) {
-    throw;
   } catch (const std::exception& ex) {
     return make_error(errc::bad_payload, ex.what());
+  } catch (...) {
+    return make_error(errc::bad_payload, "an exception of unknown type");
   }
 }
 

@@ -19,7 +19,14 @@ concept read_by_user = requires(const boost::json::value& in) {
 
 /// Elements that Node's Buffer holds.
 template <class T>
-concept byte_like = sizeof(T) == 1 && (std::is_integral_v<T> || std::same_as<T, std::byte>)&&!std::same_as<T, bool>;
+concept byte_like = std::same_as<T, std::byte> || std::same_as<T, unsigned char>;
+
+/// Members that an object may leave out, as JavaScript does with what is undefined.
+template <class T>
+concept may_be_missing = optional_like<T> || std::same_as<T, std::monostate>;
+
+/// Bounds the work on one value: the alternatives of nested variants are tried one in another.
+inline constexpr std::size_t json_steps_max = std::size_t{1} << 24;
 
 /// Reads values until the first problem. One thread; borrows the JSON while it reads.
 class json_reader {
@@ -31,6 +38,8 @@ public:
   /// Reads `in` into `x`. @returns false, with a problem, if it does not fit.
   template <class T>
   bool operator()(const value& in, T& x) {
+    if (++steps_ > json_steps_max)
+      return fail("it takes too many steps to find out which alternatives of variants fit");
     if constexpr (read_by_user<T>)
       return read_user(in, x);
     else if constexpr (std::same_as<T, std::monostate>)
@@ -182,48 +191,57 @@ private:
     if (!in.is_object())
       return fail(in, "an object");
     const auto& object = in.get_object();
-    std::size_t found = 0;
-    bool ok = true;
+    bool ok = fits_names_of<T>(object);
     for_each_member<T>([&](auto member) {
       if (ok)
-        ok = read_member(object.if_contains(member.name), x.*member.pointer, member.name, found);
+        ok = read_member(object.if_contains(member.name), x.*member.pointer, member.name);
     });
-    if (ok && found < object.size())
-      return fail_unknown<T>(object);
     return ok;
   }
 
   template <class T>
-  bool read_member(const value* in, T& x, std::string_view name, std::size_t& found) {
-    if (in) {
-      ++found;
+  bool read_member(const value* in, T& x, std::string_view name) {
+    if (in)
       return (*this)(*in, x) || inside(name);
-    }
-    if constexpr (optional_like<T> || std::same_as<T, std::monostate>)
-      x = T{}; // as JavaScript leaves out what is undefined
-    else
-      return fail("member " + std::string{name} + " is missing");
+    x = T{};
     return true;
   }
 
+  /// Whether the object's members are those of T. To be asked before any is read: mostly that tells the structs of a
+  /// variant apart.
   template <class T>
-  bool fail_unknown(const boost::json::object& object) {
+  bool fits_names_of(const boost::json::object& object) {
+    std::size_t found = 0;
+    std::string_view missing;
+    for_each_member<T>([&](auto member) {
+      using type = std::remove_reference_t<decltype(std::declval<T&>().*member.pointer)>;
+      if (object.contains(member.name))
+        ++found;
+      else if (!may_be_missing<type>)
+        missing = member.name;
+    });
+    if (!missing.empty())
+      return fail("member " + std::string{missing} + " is missing");
+    if (found == object.size())
+      return true;
+    std::string unknown;
     for (const auto& entry : object) {
       bool known = false;
       for_each_member<T>([&](auto member) { known = known || entry.key() == member.name; });
       if (!known)
-        return fail("member " + std::string{entry.key()} + " is not declared");
+        unknown = std::string{entry.key()};
     }
-    return true;
+    return fail("member " + unknown + " is not declared");
   }
 
   template <class T>
   bool read_fixed_array(const value& in, T& x) {
     constexpr auto size = fixed_array_traits<T>::size;
-    if (!in.is_array() || in.get_array().size() != size)
+    const auto* elements = array_in<typename fixed_array_traits<T>::element>(in);
+    if (!elements || elements->size() != size)
       return fail(in, "an array of " + std::to_string(size));
     for (std::size_t i = 0; i < size; ++i)
-      if (!(*this)(in.get_array()[i], x[i]))
+      if (!(*this)((*elements)[i], x[i]))
         return inside("[" + std::to_string(i) + "]");
     return true;
   }
@@ -251,7 +269,7 @@ private:
   template <class... Ts>
   bool read_variant(const value& in, std::variant<Ts...>& x) {
     const auto fits = [&]<class T>(T y) {
-      if (!json_reader{integers_}(in, y))
+      if (!(*this)(in, y))
         return false;
       x = std::move(y);
       return true;
@@ -309,6 +327,7 @@ private:
   }
 
   json_integers integers_;
+  std::size_t steps_ = 0;
   std::string problem_;
 };
 

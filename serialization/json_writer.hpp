@@ -50,11 +50,12 @@ concept written_by_user = std::is_class_v<T> && requires(boost::json::value& out
 template <class T>
 concept described_enum = std::is_enum_v<T> && boost::describe::has_describe_enumerators<T>::value;
 
-/// Maps that become objects.
+/// Maps that become objects: not those that hold a key several times.
 template <class T>
-concept string_map = requires {
+concept string_map = requires(T& x) {
   typename T::mapped_type;
   requires std::same_as<typename T::key_type, std::string>;
+  x.try_emplace(std::string{});
 };
 
 /// Throws std::range_error for what has no JSON form. No state but its option.

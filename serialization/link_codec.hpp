@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -50,8 +51,9 @@ public:
 /// @param message_bytes_max bounds one message, in both directions.
 std::unique_ptr<link_codec> make_binary_link_codec(std::size_t message_bytes_max);
 
-/// @param forms the slots whose payloads can be converted; null: none.
-std::unique_ptr<link_codec> make_json_link_codec(std::size_t message_bytes_max,
-                                                 std::shared_ptr<const json_forms> forms);
+/// The slots whose payloads can be converted; null as long as they are not known. Called by the codec's thread.
+using json_forms_source = std::function<std::shared_ptr<const json_forms>()>;
+
+std::unique_ptr<link_codec> make_json_link_codec(std::size_t message_bytes_max, json_forms_source forms);
 
 } // namespace cluster_channel

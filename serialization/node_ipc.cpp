@@ -1,3 +1,4 @@
+#include <cluster_channel/serialization/json_parser.hpp>
 #include <cluster_channel/serialization/node_ipc.hpp>
 
 #include <boost/json.hpp>
@@ -57,6 +58,10 @@ std::string valid_utf8(const std::string& text) {
   return result;
 }
 
+caf::error check_param(const std::string& param) {
+  return detail::is_utf8(param) ? caf::error{} : make_error(errc::bad_payload, "the parameter is no valid UTF-8");
+}
+
 bool is_nodes_own(const json::object& msg) {
   const auto* cmd = text_in(msg, "cmd");
   return cmd && view(*cmd).substr(0, 5) == "NODE_";
@@ -72,17 +77,18 @@ json::object addressed(std::string_view type, const std::string& slot, const std
 
 } // namespace
 
-std::unique_ptr<link_codec> make_json_link_codec(std::size_t message_bytes_max,
-                                                 std::shared_ptr<const json_forms> forms) {
+std::unique_ptr<link_codec> make_json_link_codec(std::size_t message_bytes_max, json_forms_source forms) {
   return std::make_unique<json_link_codec>(message_bytes_max, std::move(forms));
 }
 
-json_link_codec::json_link_codec(std::size_t message_bytes_max, std::shared_ptr<const json_forms> forms)
-    : message_bytes_max_{message_bytes_max}, forms_{std::move(forms)} {
+json_link_codec::json_link_codec(std::size_t message_bytes_max, json_forms_source forms)
+    : message_bytes_max_{message_bytes_max}, source_{std::move(forms)} {
   // nop
 }
 
 const json_form* json_link_codec::form_of(std::string_view slot) const {
+  if (!forms_)
+    forms_ = source_();
   if (!forms_)
     return nullptr;
   auto pos = forms_->find(slot);
@@ -102,9 +108,9 @@ caf::error json_link_codec::write(std::vector<char>& out, const message& msg) {
         } else if constexpr (std::is_same_v<type, error_message>) {
           return write_error(out, x);
         } else if constexpr (std::is_same_v<type, handler_registered>) {
-          return append(out, addressed("handler_registered", x.slot, x.param));
+          return write_registration(out, "handler_registered", x.slot, x.param);
         } else if constexpr (std::is_same_v<type, handler_unregistered>) {
-          return append(out, addressed("handler_unregistered", x.slot, x.param));
+          return write_registration(out, "handler_unregistered", x.slot, x.param);
         } else if constexpr (std::is_same_v<type, event_list>) {
           json::array names;
           for (const auto& name : x.ignored)
@@ -138,8 +144,8 @@ caf::error json_link_codec::write_request(std::vector<char>& out, const request&
   if (!form)
     return make_error(errc::bad_payload,
                       "slot " + msg.slot + " has no JSON form: the event_bus of this channel does not declare it");
-  if (!detail::is_utf8(msg.param))
-    return make_error(errc::bad_payload, "the parameter is no valid UTF-8");
+  if (auto err = check_param(msg.param))
+    return err;
   auto data = form->request_to_json(msg.data);
   if (!data)
     return data.error();
@@ -148,6 +154,13 @@ caf::error json_link_codec::write_request(std::vector<char>& out, const request&
   if (*data)
     line["data"] = std::move(**data);
   return append(out, line);
+}
+
+caf::error json_link_codec::write_registration(std::vector<char>& out, std::string_view type, const std::string& slot,
+                                               const std::string& param) const {
+  if (auto err = check_param(param))
+    return err;
+  return append(out, addressed(type, slot, param));
 }
 
 caf::error json_link_codec::write_response(std::vector<char>& out, const response& msg) {
@@ -178,6 +191,11 @@ caf::error json_link_codec::write_error(std::vector<char>& out, const error_mess
   line["id"] = open.mapped().id;
   line["message"] = valid_utf8(msg.what.text);
   line["stack"] = valid_utf8(msg.what.stack);
+  if (!append(out, line))
+    return {};
+  // Whoever asked must hear that it failed, if not why.
+  line["message"] = "the call failed, and what it says of that is too large to be sent";
+  line["stack"] = "";
   return append(out, line);
 }
 
@@ -218,13 +236,10 @@ std::optional<message> json_link_codec::next(std::vector<char>& replies) {
 }
 
 std::optional<message> json_link_codec::read_line(std::string_view line, std::vector<char>& replies) {
-  json::parse_options options;
-  options.max_depth = json_depth_max;
-  json::error_code ec;
-  const auto parsed = json::parse({line.data(), line.size()}, ec, {}, options);
-  if (ec)
-    return fail("a line that is no JSON (" + ec.message() + ")");
-  const auto* msg = parsed.if_object();
+  const auto parsed = detail::parse_json(line, {.depth_max = json_depth_max, .values_max = json_values_max});
+  if (!parsed)
+    return fail("a line that is no JSON of ours (" + failure_of(parsed.error()).text + ")");
+  const auto* msg = parsed->if_object();
   if (!msg)
     return std::nullopt;
   const auto* type = text_in(*msg, "type");
@@ -245,7 +260,10 @@ std::optional<message> json_link_codec::read_line(std::string_view line, std::ve
     return std::nullopt;
   const auto* slot = text_in(*msg, "slotName");
   if (!slot)
-    return fail("a " + std::string{kind} + " without a slotName");
+    return std::nullopt; // something else of the child's that has such a type
+  for (const auto* name : {slot, text_in(*msg, "param"), text_in(*msg, "id")})
+    if (name && name->size() > json_name_bytes_max)
+      return fail("a name of more than " + std::to_string(json_name_bytes_max) + " bytes");
   if (kind == "handler_registered")
     return handler_registered{std::string{view(*slot)}, param_in(*msg)};
   if (kind == "handler_unregistered")
@@ -301,8 +319,10 @@ std::optional<message> json_link_codec::read_error(const json::object& msg) {
 std::optional<message> json_link_codec::read_event_list(const json::object& msg) {
   const auto* names = msg.if_contains("ignoredEvents");
   const auto* list = names ? names->if_array() : nullptr;
-  if (!list || list->size() > frame_items_max)
-    return fail("an event_list whose ignoredEvents is no array of at most " + std::to_string(frame_items_max));
+  if (!list)
+    return std::nullopt; // something else of the child's
+  if (list->size() > frame_items_max)
+    return fail("an event_list of more than " + std::to_string(frame_items_max));
   event_list result;
   for (const auto& name : *list) {
     if (!name.is_string())

@@ -2,13 +2,13 @@
 // serialization mode `json` (https://nodejs.org/docs/latest-v20.x/api/child_process.html), with the messages of
 // ts-event-bus in it.
 //
-// What is not the bus's is skipped: values without a `type` of ts-event-bus (a child may use `process.send` for other
-// things too), and Node's own messages, whose `cmd` begins with `NODE_`. A handle that Node wants to pass is refused
-// (NODE_HANDLE_NACK), as it would otherwise wait for an answer and send nothing more.
+// What is not the bus's is skipped: values without a `type` and a `slotName` as ts-event-bus has them (a child may use
+// `process.send` for other things too), and Node's own messages, whose `cmd` begins with `NODE_`. A handle that Node
+// wants to pass is refused (NODE_HANDLE_NACK), as it would otherwise wait for an answer and send nothing more.
 //
 // No hello: Node does not know it, so nothing compares the types of the two ends. Every payload is checked instead, and
-// one that does not fit fails its own call. A line that is no JSON, or a message of the bus without its fields, ends
-// the link: `protocol_error`.
+// one that does not fit fails its own call. A line that is no JSON, a message of the bus with fields it cannot have,
+// and what is beyond the limits below end the link: `protocol_error`.
 #pragma once
 
 #include <cluster_channel/serialization/link_codec.hpp>
@@ -27,13 +27,19 @@ inline constexpr const char* node_fd_variable = "NODE_CHANNEL_FD";
 inline constexpr const char* node_mode_variable = "NODE_CHANNEL_SERIALIZATION_MODE";
 inline constexpr const char* node_mode_json = "json";
 
-/// Deepest nesting of one message.
-inline constexpr std::size_t json_depth_max = 256;
+/// Deepest nesting of one message: twice what a payload may have in C++, as a map may take two levels, and the message.
+inline constexpr std::size_t json_depth_max = 2 * decode_depth_max + 8;
+
+/// Most values in one message: members, elements, and what contains them.
+inline constexpr std::size_t json_values_max = std::size_t{1} << 22;
+
+/// Longest name of a slot, parameter or id, in bytes; as in a frame.
+inline constexpr std::size_t json_name_bytes_max = 65'535;
 
 class json_link_codec final : public link_codec {
 public:
   /// See make_json_link_codec.
-  json_link_codec(std::size_t message_bytes_max, std::shared_ptr<const json_forms> forms);
+  json_link_codec(std::size_t message_bytes_max, json_forms_source forms);
 
   caf::error write(std::vector<char>& out, const message& msg) override;
   void feed(bytes_view data) override;
@@ -53,6 +59,8 @@ private:
   const json_form* form_of(std::string_view slot) const;
   caf::error append(std::vector<char>& out, const boost::json::object& msg) const;
   caf::error write_request(std::vector<char>& out, const request& msg) const;
+  caf::error write_registration(std::vector<char>& out, std::string_view type, const std::string& slot,
+                                const std::string& param) const;
   caf::error write_response(std::vector<char>& out, const response& msg);
   caf::error write_error(std::vector<char>& out, const error_message& msg);
 
@@ -64,8 +72,9 @@ private:
   std::optional<message> fail(std::string text);
 
   const std::size_t message_bytes_max_;
-  const std::shared_ptr<const json_forms> forms_;
-  std::map<call_id, open_request> open_; // the far end's own ids are strings
+  const json_forms_source source_;
+  mutable std::shared_ptr<const json_forms> forms_; // what the source gave, once it gave something
+  std::map<call_id, open_request> open_;            // the far end's own ids are strings
   call_id last_open_ = 0;
   std::string buffer_;
   std::size_t position_ = 0; // first byte in buffer_ that is not read yet

@@ -37,12 +37,13 @@ protected:
     child_ = fds[1];
     json_forms forms;
     forms["echo"] = json_form_of<std::string, std::string>();
+    forms["log"] = json_form_of<std::string, void>();
     auto settings = std::make_shared<link_settings>();
     settings->options.executable = "child.js";
     settings->options.codec = message_codec::json;
     settings->options.start_timeout = start_timeout;
     settings->greeting = {protocol_version, binary_codec, {{"echo", "string -> string"}, {"log", "string -> void"}}};
-    settings->forms = std::make_shared<const json_forms>(std::move(forms));
+    settings->forms = [known = std::make_shared<const json_forms>(std::move(forms))] { return known; };
     // This scoped actor stands for the supervisor as well as for the router.
     const auto self = caf::actor_cast<caf::actor>(self_);
     proxy_ = spawn_child_proxy(system_, self, self, {7, 4711, fds[0]}, settings);

@@ -6,12 +6,14 @@
 #include <cstdlib>
 #include <iostream>
 #include <limits>
+#include <memory>
 #include <stdexcept>
 #include <unistd.h>
 
 namespace {
 
 void serve_tests(node_test::events& bus) {
+  auto remove_late = std::make_shared<cluster_channel::unsubscribe>();
   const auto same = [](const auto& x) { return x; };
   bus.echo_string.on([same](const std::string& x) { return same(x); });
   bus.echo_integer.on([same](std::int64_t x) { return same(x); });
@@ -29,7 +31,7 @@ void serve_tests(node_test::events& bus) {
   bus.pid.on([] { return std::int64_t{::getpid()}; });
 
   // In place of JavaScript: a few commands.
-  bus.run.on([&bus](const std::string& command, const cluster_channel::promise<std::string>& done) {
+  bus.run.on([&bus, remove_late](const std::string& command, const cluster_channel::promise<std::string>& done) {
     if (command == "ask") {
       auto answer = bus.ask_master("from C++").get(std::chrono::seconds{10});
       answer ? done.deliver(*answer) : done.fail(answer.error());
@@ -40,8 +42,11 @@ void serve_tests(node_test::events& bus) {
     } else if (command == "die") {
       std::abort();
     } else if (command == "register") {
-      bus.late.on([](const std::string& x) { return "late " + x; });
+      *remove_late = bus.late.on([](const std::string& x) { return "late " + x; });
       done.deliver("registered");
+    } else if (command == "unregister") {
+      (*remove_late)();
+      done.deliver("unregistered");
     } else {
       done.fail("no such command: " + command);
     }

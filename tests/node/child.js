@@ -1,6 +1,7 @@
 'use strict'
 // The child of the tests in JavaScript. TS_EVENT_BUS names the package to use, LATE_MS how long it waits before it
-// registers its handlers.
+// registers its handlers, ASK_FIRST makes it wait for an answer of the master's before that, IGNORE names a slot that it
+// ignores.
 
 const { createEventBus, slot, GenericChannel } = require(process.env.TS_EVENT_BUS)
 
@@ -24,7 +25,8 @@ const echoes = [
 const runs = ['run', 'run_for_integer', 'run_for_optional', 'run_for_nothing']
 const others = ['echo_bytes', 'nothing', 'fail', 'by_param', 'late', 'pid', 'ask_master', 'progress']
 const events = Object.fromEntries([...echoes, ...runs, ...others].map((name) => [name, slot()]))
-const bus = createEventBus({ events, channels: [new ParentChannel()] })
+const ignoredEvents = process.env.IGNORE ? [process.env.IGNORE] : undefined
+const bus = createEventBus({ events, channels: [new ParentChannel()], ignoredEvents })
 const off = {} // what removes each handler
 
 const register = () => {
@@ -44,4 +46,5 @@ const register = () => {
 }
 
 if (process.env.LATE_MS) setTimeout(register, Number(process.env.LATE_MS))
+else if (process.env.ASK_FIRST) bus.ask_master('first').then(register)
 else register()

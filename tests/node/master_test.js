@@ -118,6 +118,17 @@ test('a call waits for a late handler', async () => {
   assert.strictEqual(await early, 'late x')
 })
 
+test('a handler that the child removes is waited for again', async () => {
+  const { bus } = start()
+  await bus.run('register')
+  assert.strictEqual(await bus.late('x'), 'late x')
+  await bus.run('unregister')
+  const waiting = bus.late('y')
+  assert.strictEqual(await Promise.race([waiting, bus.echo_string('nobody')]), 'nobody')
+  await bus.run('register')
+  assert.strictEqual(await waiting, 'late y')
+})
+
 test('a request without a handler is answered at once', async () => {
   const { child } = start()
   const answered = new Promise((done) => child.on('message', (m) => m.type === 'error' && done(m)))
@@ -193,6 +204,7 @@ test('messages that are not of the bus are skipped', async () => {
   const { child, bus } = start()
   child.send('hello')
   child.send({ type: 'other' })
+  child.send({ type: 'error', text: 'of somebody else' })
   child.send({ cmd: 'NODE_SOMETHING' })
   assert.strictEqual(await bus.echo_string('fine'), 'fine')
 })
@@ -214,11 +226,11 @@ test('another serialization is refused with what to do', async () => {
   assert.match(child.errors, /serialization 'advanced': start this program with serialization: 'json'/)
 })
 
-test('a message of the bus without its fields ends the child, which says why', async () => {
+test('a message of the bus that cannot be one ends the child, which says why', async () => {
   const { child, bus } = start()
   await bus.nothing()
-  child.send({ type: 'request', id: '1' })
+  child.send({ type: 'request', slotName: 'nothing' })
   const [code] = await once(child, 'close')
   assert.strictEqual(code, 1)
-  assert.match(child.errors, /a request without a slotName/)
+  assert.match(child.errors, /a request without an id/)
 })

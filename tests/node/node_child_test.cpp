@@ -103,6 +103,56 @@ TEST_P(NodeChild, LazyCallbacksHearOfTheChildsHandlers) {
               ElementsAre("connect a", "connect b", "disconnect a", "disconnect b"));
 }
 
+TEST_P(NodeChild, NodesThatAreThereBeforeTheBusServeIt) {
+  auto options = node_options();
+  options.min_nodes = 1;
+  channel = std::make_unique<master_channel>(std::move(options));
+  const auto end = std::chrono::steady_clock::now() + deadline;
+  while (channel->stats().ready_nodes < 1 && std::chrono::steady_clock::now() < end) {
+  }
+  bus = std::make_unique<event_bus<events>>(*channel);
+  EXPECT_EQ(value_of(bus->echo_string("x")), "x");
+}
+
+TEST_P(NodeChild, MayAskItsMasterBeforeItHandlesAnything) {
+  auto options = node_options();
+  options.environment.set["ASK_FIRST"] = "1";
+  const auto& bus = make(std::move(options));
+  bus.ask_master.on([](const std::string& x) { return x; });
+  EXPECT_EQ(value_of(bus.echo_string("x")), "x");
+  EXPECT_EQ(failed(bus.fail("x")).node, 1U) << "the first node got its answer";
+}
+
+TEST_P(NodeChild, AHandlerThatTheMasterRemovedIsWaitedForAgain) {
+  const auto& bus = make();
+  const auto ask =
+      "return Promise.race([bus.ask_master('x'), new Promise((done) => setTimeout(() => done('nobody'), 50))])";
+  const auto remove = bus.ask_master.on([](const std::string&) { return std::string{"somebody"}; });
+  EXPECT_EQ(value_of(bus.run(ask)), "somebody");
+  remove();
+  EXPECT_EQ(value_of(bus.run(ask)), "nobody");
+}
+
+TEST_P(NodeChild, ASlotThatItIgnoresFailsAtOnce) {
+  if (std::string{GetParam()} == "ts-event-bus-2")
+    GTEST_SKIP() << "ts-event-bus 2 knows no ignored events";
+  auto options = node_options();
+  options.environment.set["IGNORE"] = "late";
+  const auto& bus = make(std::move(options));
+  EXPECT_TRUE(succeeded(bus.nothing()));
+  EXPECT_THAT(failed(bus.late("x")).code, ::testing::AnyOf(errc::event_ignored, errc::no_handler));
+}
+
+TEST_P(NodeChild, IsToldWhatTheMasterIgnoresAndGoesOn) {
+  if (std::string{GetParam()} == "ts-event-bus-2")
+    GTEST_SKIP() << "ts-event-bus 2 ends on a list of ignored events";
+  channel = std::make_unique<master_channel>(node_options());
+  bus = std::make_unique<event_bus<events>>(bus_options{.channels = {channel.get()}, .ignored_events = {"progress"}});
+  EXPECT_EQ(value_of(bus->echo_string("x")), "x");
+  EXPECT_EQ(value_of(bus->echo_string("y")), "y");
+  EXPECT_EQ(channel->stats().ready_nodes, 1U);
+}
+
 // -- death --------------------------------------------------------------------
 
 TEST_P(NodeChild, AnExitInTheMiddleFailsThatCallAlone) {
@@ -312,6 +362,18 @@ TEST_P(NodeChild, ABroadcastReachesEveryNode) {
     pids.insert(each ? *each : 0);
   EXPECT_EQ(pids.size(), 3U);
   EXPECT_FALSE(pids.contains(0));
+}
+
+TEST_P(NodeChild, AFirstProgramThatCannotStartLeavesTheCallsToTheOthers) {
+  auto options = node_options();
+  options.more_programs = {{.executable = options.executable,
+                            .args = options.args,
+                            .environment = options.environment,
+                            .codec = message_codec::json,
+                            .nodes = 1}};
+  options.executable = "./no_such_program";
+  const auto& bus = make(std::move(options));
+  EXPECT_EQ(value_of(bus.echo_string("x")), "x");
 }
 
 // -- mixed pools --------------------------------------------------------------

@@ -3,6 +3,7 @@
 #include "node_pool.hpp"
 #include <cmath>
 #include <limits>
+#include <random>
 
 namespace node_test {
 
@@ -49,6 +50,11 @@ TEST_P(NodePayload, AnIntegerIsNeverMadeOfAFraction) {
 
 TEST_P(NodePayload, NumbersComeBackToTheLastBit) {
   const auto& bus = make();
+  std::mt19937_64 random{std::random_device{}()};
+  for (int i = 0; i < 200; ++i) {
+    const auto x = std::uniform_real_distribution<double>{}(random);
+    EXPECT_EQ(value_of(bus.echo_number(x)), x);
+  }
   for (const auto x : {0.1, -1.5, 1e308, 5e-324, 1.0 / 3, 123456789.125, std::numeric_limits<double>::max()})
     EXPECT_EQ(value_of(bus.echo_number(x)), x);
 }

@@ -15,6 +15,7 @@ namespace cluster_channel {
 namespace {
 
 using namespace test;
+using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 template <class T>
@@ -161,6 +162,61 @@ TEST(Json, NodesBufferIsReadAsBytes) {
 
 TEST(Json, ASetWithAnElementTwiceIsBadPayload) {
   expect_bad<std::set<int>>("[1,1]");
+}
+
+struct branch;
+struct leaf {
+  int size = 0;
+  friend bool operator==(const leaf&, const leaf&) = default;
+};
+BOOST_DESCRIBE_STRUCT(leaf, (), (size))
+
+/// Two kinds that only their names tell apart, and two that nothing does.
+struct node {
+  std::vector<std::variant<leaf, branch>> kids;
+  bool operator==(const node&) const = default;
+};
+struct branch {
+  std::vector<std::variant<leaf, branch>> kids;
+  bool operator==(const branch&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(node, (), (kids))
+BOOST_DESCRIBE_STRUCT(branch, (), (kids))
+
+struct twin;
+struct other {
+  std::vector<std::variant<other, twin>> kids;
+};
+struct twin {
+  std::vector<std::variant<other, twin>> kids;
+};
+BOOST_DESCRIBE_STRUCT(other, (), (kids))
+BOOST_DESCRIBE_STRUCT(twin, (), (kids))
+
+std::string nested(const std::string& innermost, int depth) {
+  std::string result = innermost;
+  for (int i = 0; i < depth; ++i)
+    result = R"({"kids":[)" + result + "]}";
+  return result;
+}
+
+TEST(Json, VariantsOfNestedStructsAreToldApartByTheirNames) {
+  boost::json::parse_options deep;
+  deep.max_depth = 600;
+  const auto x = from_json<node>(boost::json::parse(nested(R"({"size":1})", 200), {}, deep));
+  EXPECT_TRUE(x) << describe(x.error());
+}
+
+TEST(Json, VariantsThatTakeTooManyStepsToTellApartAreAnError) {
+  boost::json::parse_options deep;
+  deep.max_depth = 600;
+  const auto x = from_json<twin>(boost::json::parse(nested("17", 60), {}, deep));
+  ASSERT_FALSE(x);
+  EXPECT_THAT(failure_of(x.error()).text, HasSubstr("too many steps"));
+}
+
+TEST(Json, AMultimapKeepsAllItsEntries) {
+  expect_json(std::multimap<std::string, int>{{"a", 1}, {"a", 2}}, R"([["a",1],["a",2]])");
 }
 
 TEST(Json, ProblemsSayWhereTheyAre) {

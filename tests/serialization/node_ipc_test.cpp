@@ -6,7 +6,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "random.hpp"
 #include "samples.hpp"
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <cstring>
 #include <string>
 
 namespace cluster_channel {
@@ -21,6 +26,7 @@ protected:
   static std::shared_ptr<const json_forms> forms() {
     json_forms result;
     result["echo"] = json_form_of<std::string, std::string>();
+    result["number"] = json_form_of<double, double>();
     result["half"] = json_form_of<std::int64_t, double>();
     result["move"] = json_form_of<point, point>();
     result["ping"] = json_form_of<void, void>();
@@ -51,7 +57,7 @@ protected:
   std::string replies() const { return {replies_.begin(), replies_.end()}; }
 
   std::vector<char> replies_;
-  json_link_codec codec_{10'000, forms()};
+  json_link_codec codec_{10'000, forms};
 };
 
 TEST_F(NodeIpc, ChunksAreNotWritten) {
@@ -171,7 +177,8 @@ TEST_F(NodeIpc, ARequestForASlotThatIsNotDeclaredIsLeftToTheBus) {
 }
 
 TEST_F(NodeIpc, WhatIsNotOfTheBusIsSkipped) {
-  feed("{\"cmd\":\"NODE_SLAVE\"}\n\"ready\"\n17\nnull\n[]\n{\"type\":\"ready\"}\n{\"type\":5}\n{}\n"
+  feed("{\"cmd\":\"NODE_SLAVE\"}\n{\"type\":\"error\",\"text\":\"x\"}\n{\"type\":\"event_list\"}"
+       "\n\"ready\"\n17\nnull\n[]\n{\"type\":\"ready\"}\n{\"type\":5}\n{}\n"
        "{\"type\":\"response\",\"slotName\":\"echo\",\"id\":\"not ours\",\"data\":\"x\"}\n"
        "{\"type\":\"handler_registered\",\"slotName\":\"echo\",\"param\":\"p\"}\n");
   EXPECT_EQ(get<handler_registered>(), (handler_registered{"echo", "p"}));
@@ -185,18 +192,81 @@ TEST_F(NodeIpc, AHandleIsRefusedSoThatNodeGoesOn) {
 }
 
 TEST_F(NodeIpc, WhatIsNoJsonEndsTheLink) {
-  for (const char* line :
-       {"{", "nonsense", "{\"type\":\"request\"}", "{\"type\":\"response\"}", "{\"type\":\"error\"}",
-        "{\"type\":\"handler_registered\"}", "{\"type\":\"event_list\"}",
-        "{\"type\":\"event_list\",\"ignoredEvents\":[1]}", "{\"type\":\"request\",\"slotName\":\"echo\"}",
-        "{\"type\":\"chunk_start\",\"chunkId\":\"x\"}", "\"\xFF\"", "\"\\ud800\"", ""}) {
-    json_link_codec codec{10'000, forms()};
+  for (const char* line : {"{", "nonsense", "{} {}", "{\"type\":\"event_list\",\"ignoredEvents\":[1]}",
+                           "{\"type\":\"request\",\"slotName\":\"echo\"}",
+                           "{\"type\":\"chunk_start\",\"chunkId\":\"x\"}", "\"\xFF\"", "\"\\ud800\"", ""}) {
+    json_link_codec codec{10'000, forms};
     codec.feed(as_bytes_view(std::string{line} + "\n{\"type\":\"handler_registered\",\"slotName\":\"a\"}\n"));
     EXPECT_FALSE(codec.next(replies_)) << line;
     EXPECT_EQ(code_of(codec.error()), errc::protocol_error) << line;
     EXPECT_FALSE(codec.next(replies_)) << line;
     EXPECT_FALSE(codec.mid_message()) << line;
   }
+}
+
+TEST_F(NodeIpc, DoublesAreReadToTheLastBit) {
+  random_source random;
+  SCOPED_TRACE(random.trace());
+  for (int i = 0; i < 5000; ++i) {
+    double x = 0;
+    const auto bits = random.random_bytes(sizeof x);
+    std::memcpy(&x, bits.data(), sizeof x);
+    if (i % 2 == 0 || !std::isfinite(x))
+      x = static_cast<double>(random.below(std::size_t{1} << 53)) / static_cast<double>(std::size_t{1} << 53);
+    std::array<char, 40> text{};
+    const auto* end = std::to_chars(text.data(), text.data() + text.size(), x).ptr;
+    feed("{\"type\":\"request\",\"slotName\":\"number\",\"id\":\"1\",\"data\":" +
+         std::string{static_cast<const char*>(text.data()), end} + "}\n");
+    ASSERT_EQ(*decode<double>(get<request>().data), x);
+  }
+}
+
+TEST_F(NodeIpc, ANumberBeyondEveryDoubleIsAnErrorOfItsCall) {
+  feed("{\"type\":\"request\",\"slotName\":\"number\",\"id\":\"1\",\"data\":1e400}\n");
+  EXPECT_FALSE(next());
+  EXPECT_FALSE(codec_.error());
+  EXPECT_THAT(replies(), HasSubstr("out of range"));
+}
+
+TEST_F(NodeIpc, TheValuesOfOneMessageAreBounded) {
+  json_link_codec codec{std::size_t{64} << 20, forms};
+  std::string line = "[";
+  for (std::size_t i = 0; i < json_values_max; ++i)
+    line += "0,";
+  codec.feed(as_bytes_view(line + "0]\n"));
+  EXPECT_FALSE(codec.next(replies_));
+  EXPECT_THAT(describe(codec.error()), HasSubstr("more than 4194304 values"));
+}
+
+TEST_F(NodeIpc, NamesAreBoundedAsInFrames) {
+  for (const char* field : {"slotName", "param", "id"}) {
+    json_link_codec codec{std::size_t{1} << 20, forms};
+    boost::json::object msg{{"type", "request"}, {"slotName", "echo"}, {"param", "p"}, {"id", "1"}, {"data", "x"}};
+    msg[field] = std::string(json_name_bytes_max + 1, 'x');
+    codec.feed(as_bytes_view(boost::json::serialize(msg) + "\n"));
+    EXPECT_FALSE(codec.next(replies_)) << field;
+    EXPECT_THAT(describe(codec.error()), HasSubstr("a name of more than 65535 bytes"));
+  }
+}
+
+TEST_F(NodeIpc, AnErrorThatIsTooLargeGetsThroughWithoutItsText) {
+  feed("{\"type\":\"request\",\"slotName\":\"echo\",\"id\":\"a\",\"data\":\"x\"}\n");
+  const auto call = get<request>();
+  EXPECT_THAT(written(error_message{call.id, {.text = std::string(20'000, 'x')}}),
+              HasSubstr("\"id\":\"a\",\"message\":\"the call failed, and what it says of that is too large"));
+}
+
+TEST_F(NodeIpc, AParameterThatIsNoUtf8IsNotAnnounced) {
+  EXPECT_THAT(written(handler_registered{"echo", "\xFF"}), HasSubstr("UTF-8"));
+}
+
+TEST_F(NodeIpc, FormsMayBecomeKnownLater) {
+  std::shared_ptr<const json_forms> known;
+  json_link_codec codec{10'000, [&known] { return known; }};
+  std::vector<char> out;
+  EXPECT_TRUE(codec.write(out, request{1, "ping"}));
+  known = forms();
+  EXPECT_FALSE(codec.write(out, request{1, "ping"}));
 }
 
 TEST_F(NodeIpc, NestingIsBounded) {
@@ -220,7 +290,7 @@ TEST_F(NodeIpc, MessagesComeHoweverTheirBytesWereSplit) {
     text += "{\"type\":\"response\",\"slotName\":\"echo\",\"id\":\"" + std::to_string(i) + "\",\"data\":\"" +
             std::string(static_cast<std::size_t>(7 * i), 'x') + "\"}\n";
   for (std::size_t size = 1; size < 200; ++size) {
-    json_link_codec codec{10'000, forms()};
+    json_link_codec codec{10'000, forms};
     call_id expected = 0;
     for (std::size_t at = 0; at < text.size(); at += size) {
       codec.feed(as_bytes_view(std::string_view{text}.substr(at, size)));
@@ -242,7 +312,7 @@ TEST_F(NodeIpc, FlippedBitsNeverDoMoreThanFail) {
     for (int bit = 0; bit < 8; ++bit) {
       auto bad = line;
       bad[i] = static_cast<char>(bad[i] ^ (1 << bit));
-      json_link_codec codec{10'000, forms()};
+      json_link_codec codec{10'000, forms};
       codec.feed(as_bytes_view(bad));
       std::size_t messages = 0;
       while (codec.next(replies_))
