@@ -1,7 +1,6 @@
 #include "tcp_channel.hpp"
 
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
 
@@ -24,7 +23,7 @@ constexpr auto pause_between_attempts = std::chrono::milliseconds{200};
 
 } // namespace
 
-tcp_channel::tcp_channel(role which, const endpoint& at) : far_end_{at}, socket_{io_}, pause_{io_} {
+tcp_channel::tcp_channel(role which, const endpoint& at) : far_end_{at}, pause_{io_} {
   if (which == role::listens)
     acceptor_.emplace(io_, at);
 }
@@ -50,22 +49,24 @@ std::shared_ptr<call_target> tcp_channel::connect(std::shared_ptr<channel_listen
 }
 
 void tcp_channel::open() {
-  const auto done = [this](const error_code& failed) { opened(failed); };
+  // A socket of its own for each connection: what is still under way on an old one ends there.
+  auto next = std::make_shared<socket>(io_);
+  const auto done = [this, next](const error_code& failed) { opened(next, failed); };
   if (acceptor_)
-    acceptor_->async_accept(socket_, done);
+    acceptor_->async_accept(*next, done);
   else
-    socket_.async_connect(far_end_, done);
+    next->async_connect(far_end_, done);
 }
 
-void tcp_channel::opened(const error_code& failed) {
+void tcp_channel::opened(const socket_ptr& next, const error_code& failed) {
   if (failed) {
-    socket_.close();
     pause_.expires_after(pause_between_attempts);
     pause_.async_wait([this](const error_code&) { open(); });
     return;
   }
   error_code ignored;
-  socket_.set_option(boost::asio::ip::tcp::no_delay{true}, ignored);
+  next->set_option(boost::asio::ip::tcp::no_delay{true}, ignored);
+  socket_ = next;
   reader_ = frame_reader{};
   {
     std::lock_guard guard{mutex_};
@@ -76,21 +77,24 @@ void tcp_channel::opened(const error_code& failed) {
 }
 
 void tcp_channel::read() {
-  socket_.async_read_some(boost::asio::buffer(in_), [this](const error_code& failed, std::size_t size) {
-    reader_.feed(std::span{in_}.first(size));
-    while (auto msg = reader_.next())
-      message_received(std::move(*msg));
-    if (reader_.error())
-      error(reader_.error());
-    if (failed || reader_.error())
-      lost();
-    else
-      read();
-  });
+  socket_->async_read_some(boost::asio::buffer(in_),
+                           [this, from = socket_](const error_code& failed, std::size_t size) {
+                             reader_.feed(std::span{in_}.first(size));
+                             while (auto msg = reader_.next())
+                               message_received(std::move(*msg));
+                             if (reader_.error())
+                               error(reader_.error());
+                             if (failed || reader_.error())
+                               lost();
+                             else
+                               read();
+                           });
 }
 
 void tcp_channel::lost() {
-  socket_.close();
+  error_code ignored;
+  socket_->close(ignored);
+  socket_ = nullptr;
   disconnected();
   open();
 }
@@ -110,13 +114,14 @@ void tcp_channel::write() {
   {
     std::lock_guard guard{mutex_};
     writing_ = std::exchange(out_, {});
-    is_writing_ = !writing_.empty();
+    is_writing_ = socket_ && !writing_.empty();
     if (!is_writing_)
       return;
   }
-  boost::asio::async_write(socket_, boost::asio::buffer(writing_), [this](const error_code&, std::size_t) {
-    write(); // after a failure too: `read` notices that the connection is lost
-  });
+  boost::asio::async_write(*socket_, boost::asio::buffer(writing_),
+                           [this, to = socket_](const error_code&, std::size_t) {
+                             write(); // after a failure too: `read` notices that the connection is lost
+                           });
 }
 
 bool tcp_channel::reconnect() {

@@ -1,4 +1,4 @@
-// A channel over TCP, as an example of a channel of one's own: with Boost.Asio, and in about fifty lines of code.
+// A channel over TCP, as an example of a channel of one's own: with Boost.Asio, and in about a hundred lines of code.
 //
 // It has one far end at a time. The end that connects does so again by itself when the connection was lost; meanwhile
 // calls wait. A thread of its own reads and writes, from when a bus is made with the channel; it also runs the bus's
@@ -51,9 +51,12 @@ private:
   caf::error send(cluster_channel::message msg) override;
   bool reconnect() override;
 
+  using socket = boost::asio::ip::tcp::socket;
+  using socket_ptr = std::shared_ptr<socket>;
+
   // All that follow run on the channel's thread.
   void open();
-  void opened(const boost::system::error_code& failed);
+  void opened(const socket_ptr& next, const boost::system::error_code& failed);
   void read();
   void write();
   void lost();
@@ -61,8 +64,8 @@ private:
   boost::asio::io_context io_;
   const endpoint far_end_;                                 // where to connect to
   std::optional<boost::asio::ip::tcp::acceptor> acceptor_; // if it listens
-  boost::asio::ip::tcp::socket socket_;
-  boost::asio::steady_timer pause_; // before it tries again
+  socket_ptr socket_;                                      // of the connection; null while there is none
+  boost::asio::steady_timer pause_;                        // before it tries again
   std::array<std::byte, 65536> in_{};
   cluster_channel::frame_reader reader_;
   std::vector<char> writing_; // on its way
