@@ -7,6 +7,7 @@
 #include <chrono>
 #include <span>
 #include <utility>
+#include <variant>
 
 namespace tcp {
 
@@ -15,8 +16,14 @@ namespace {
 using namespace cluster_channel;
 using boost::system::error_code;
 
-/// What may wait to be written, in bytes; beyond, a message is refused.
+/// What may wait to be written, in bytes; beyond, calls and answers are refused.
 constexpr std::size_t out_bytes_max = std::size_t{256} << 20;
+
+/// Nobody repeats a hello or an announcement that was refused, and they are few and small: they go out whatever waits.
+bool is_announcement(const message& msg) {
+  return std::holds_alternative<hello>(msg) || std::holds_alternative<event_list>(msg) ||
+         std::holds_alternative<handler_registered>(msg) || std::holds_alternative<handler_unregistered>(msg);
+}
 
 /// Between two attempts to connect; a call does not wait for it.
 constexpr auto pause_between_attempts = std::chrono::milliseconds{200};
@@ -101,7 +108,7 @@ void tcp_channel::lost() {
 
 caf::error tcp_channel::send(message msg) {
   std::lock_guard guard{mutex_};
-  if (out_.size() > out_bytes_max)
+  if (out_.size() > out_bytes_max && !is_announcement(msg))
     return make_error(errc::buffer_full, "the far end does not read what was sent to it before");
   if (auto err = write_frame(out_, msg, default_frame_bytes_max))
     return err;
