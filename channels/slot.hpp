@@ -147,7 +147,9 @@ public:
   /// Tells who handles this slot, here or at the far ends of the bus: `connect(param)` is called when a parameter gets
   /// its first handler, from within for those that have one, and `disconnect(param)` when the last one goes. What it
   /// returns takes the callbacks back, and calls `disconnect` for the parameters still in use. Callbacks run one at a
-  /// time, on the thread on which a handler comes or goes, and must not throw.
+  /// time, on the thread on which a handler comes or goes, and must not throw. What finds one running on another thread
+  /// leaves its own to that thread and returns: so after the callbacks were taken back a last one may still run, and
+  /// what they use must be kept alive by them.
   unsubscribe lazy(lazy_callback connect, lazy_callback disconnect) const {
     return core().add_lazy(std::move(connect), std::move(disconnect));
   }
