@@ -10,6 +10,7 @@
 #include <cluster_channel/serialization/json_form.hpp>
 #include <cluster_channel/serialization/message.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -56,9 +57,25 @@ public:
   /// The parameters for which the far end has a handler of `slot`.
   virtual std::vector<std::string> params_of(const std::string& slot) const = 0;
 
+  /// Whether `param` is one of them.
+  virtual bool has_handler(const std::string& slot, const std::string& param) const;
+
   /// Begins to connect again. @returns false if the channel cannot, or is connected.
   virtual bool reconnect() { return false; }
 };
+
+inline bool call_target::has_handler(const std::string& slot, const std::string& param) const {
+  switch (ready_for(slot, param)) {
+  case readiness::registered:
+    return true;
+  case readiness::unregistered:
+  case readiness::ignored:
+    return false;
+  default: // says nothing of handlers
+    const auto params = params_of(slot);
+    return std::find(params.begin(), params.end(), param) != params.end();
+  }
+}
 
 /// The bus as a channel sees it. All functions are thread-safe, and safe to call after the bus is gone.
 class channel_listener {

@@ -1,7 +1,5 @@
 #include <cluster_channel/channels/lazy_list.hpp>
 
-#include <algorithm>
-
 namespace cluster_channel::detail {
 
 /// Touched only by what the queue of steps runs.
@@ -61,13 +59,12 @@ void lazy_list::take(step next) {
       x.which->end();
       return;
     }
-    const auto used = used_params_();
     if (x.which) {
-      for (const auto& param : used)
+      for (const auto& param : used_params_())
         x.which->set(param, true);
       return;
     }
-    const auto is_used = std::binary_search(used.begin(), used.end(), x.param);
+    const auto is_used = is_used_(x.param);
     for (const auto& each : entries())
       each->set(x.param, is_used);
   });

@@ -26,12 +26,15 @@ public:
   using entry_ptr = std::shared_ptr<entry>;
 
   /// @param used_params gives the parameters that have handlers now, in ascending order.
-  explicit lazy_list(std::function<std::vector<std::string>()> used_params) : used_params_{std::move(used_params)} {}
+  /// @param is_used says whether one does.
+  lazy_list(std::function<std::vector<std::string>()> used_params, std::function<bool(const std::string&)> is_used)
+      : used_params_{std::move(used_params)}, is_used_{std::move(is_used)} {}
 
   /// Adds callbacks, and connects them for the parameters that are used.
   entry_ptr add(lazy_callback connect, lazy_callback disconnect);
 
-  /// Disconnects `which` from the parameters still in use, and forgets it.
+  /// Disconnects `which` from the parameters still in use, and forgets it. If a callback runs on another thread, that
+  /// thread does it, perhaps after this has returned: waiting for it could be waiting for a callback that waits for us.
   void cancel(const entry_ptr& which);
 
   /// Whether `param` is used may have changed.
@@ -52,6 +55,7 @@ private:
   std::vector<entry_ptr> entries() const;
 
   const std::function<std::vector<std::string>()> used_params_;
+  const std::function<bool(const std::string&)> is_used_;
   mutable std::mutex mutex_;
   std::vector<entry_ptr> entries_;
   std::atomic<std::size_t> count_{0};

@@ -46,6 +46,12 @@ std::vector<std::string> router_target::params_of(const std::string& slot) const
   return {pos->second.begin(), pos->second.end()};
 }
 
+bool router_target::has_handler(const std::string& slot, const std::string& param) const {
+  std::shared_lock guard{mutex_};
+  auto pos = registered_.find(slot);
+  return pos != registered_.end() && pos->second.contains(param);
+}
+
 void router_target::learn(const message& announcement, channel_listener& bus) {
   std::unique_lock guard{mutex_};
   if (const auto* added = std::get_if<handler_registered>(&announcement)) {

@@ -26,6 +26,7 @@ public:
   caf::timespan default_timeout() const noexcept override { return timeout_; }
   readiness ready_for(const std::string& slot, const std::string& param) const override;
   std::vector<std::string> params_of(const std::string& slot) const override;
+  bool has_handler(const std::string& slot, const std::string& param) const override;
 
   /// Answers a call of a child.
   void answer_child(child_answer answer);

@@ -534,6 +534,17 @@ private:
     return result;
   }
 
+  /// Whether `param` is one of them.
+  bool is_used(const std::string& param) const {
+    if (handles(param))
+      return true;
+    const auto bus = bus_.lock();
+    return bus && std::any_of(bus->transports().begin(), bus->transports().end(), [&](const auto& each) {
+             const auto* to = each->target();
+             return to && to->has_handler(name_, param);
+           });
+  }
+
   // -- requests, responses, errors --------------------------------------------
 
   static caf::expected<stored> decode_request(const bytes& data) {
@@ -602,7 +613,7 @@ private:
   std::map<std::string, std::shared_ptr<const handler_list>, std::less<>> handlers_; // never an empty list
   std::uint64_t last_handler_ = 0;
   waiting_calls waiting_;
-  lazy_list lazies_{[this] { return used_params(); }};
+  lazy_list lazies_{[this] { return used_params(); }, [this](const std::string& param) { return is_used(param); }};
 };
 
 } // namespace cluster_channel::detail
