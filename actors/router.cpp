@@ -156,22 +156,23 @@ void router_state::submit_to_all(fan_out& calls) {
 }
 
 void router_state::node_announced(node_announcement& event) {
-  const auto tell_bus = [this, &event] {
-    if (courier_)
-      caf::anon_send(courier_, pool_announcement{event.what});
-  };
   if (const auto* added = std::get_if<handler_registered>(&event.what)) {
     if (!registrations_.add(event.node, added->slot, added->param))
       return;
     release_held([&](const pending_call& x) { return x.slot == added->slot && x.param == added->param; });
-    tell_bus();
+    tell_bus(event.what);
     dispatch();
   } else if (const auto* removed = std::get_if<handler_unregistered>(&event.what)) {
     if (registrations_.remove(event.node, removed->slot, removed->param))
-      tell_bus();
+      tell_bus(event.what);
   } else if (std::holds_alternative<event_list>(event.what)) {
-    tell_bus();
+    tell_bus(event.what);
   }
+}
+
+void router_state::tell_bus(message what) {
+  if (courier_)
+    caf::anon_send(courier_, pool_announcement{std::move(what)});
 }
 
 void router_state::announce(announce_to_nodes& msg) {
@@ -241,7 +242,8 @@ void router_state::node_is_ready(const node_ready& event) {
 void router_state::node_is_gone(const node_gone& event) {
   if (proxies_.erase(event.node) == 0)
     return;
-  registrations_.node_gone(event.node);
+  for (auto& key : registrations_.node_gone(event.node))
+    tell_bus(handler_unregistered{std::move(key.slot), std::move(key.param)});
   auto lost = table_.remove_node(event.node);
   for (auto pos = broadcasts_.lower_bound({event.node, 0}); pos != broadcasts_.end() && pos->first == event.node; ++pos)
     lost.push_back(pos->second);

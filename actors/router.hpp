@@ -66,6 +66,7 @@ private:
   void submit(pending_call_ptr call);
   void submit_to_all(fan_out& calls);
   void node_announced(node_announcement& event);
+  void tell_bus(message what);
   void announce(announce_to_nodes& msg);
   void child_calls(child_call& call);
   void answer_child(child_answer&& answer);
