@@ -153,8 +153,9 @@ namespace {
 class actor_timers final : public timer_service {
 public:
   explicit actor_timers(caf::actor_system& system) : state_{std::make_shared<state>(system)} {
-    actor_ = system.spawn<caf::hidden>(
-        [x = state_](caf::event_based_actor*) -> caf::behavior { return {[x](const tick&) { x->run_due(); }}; });
+    actor_ = system.spawn<caf::hidden>([x = state_](caf::event_based_actor* self) -> caf::behavior {
+      return {[x, self](const tick&) { x->run_due(caf::actor_cast<caf::actor>(self)); }};
+    });
   }
 
   actor_timers(const actor_timers&) = delete;
@@ -168,12 +169,9 @@ public:
   }
 
   timer_id schedule(caf::timespan delay, std::function<void()> f) override {
-    std::unique_lock guard{state_->mutex};
-    const auto now = state_->now();
-    const auto due = later(now, delay);
-    const auto id = state_->timers.add(due, std::move(f));
-    guard.unlock();
-    caf::delayed_anon_send(actor_, due - now, tick{}); // what is beyond the end of time would overflow CAF's clock
+    std::lock_guard guard{state_->mutex};
+    const auto id = state_->timers.add(later(state_->now(), delay), std::move(f));
+    state_->arm(actor_);
     return id;
   }
 
@@ -189,19 +187,33 @@ private:
 
     time_point now() const { return system.clock().now(); }
 
-    void run_due() {
+    void run_due(const caf::actor& self) {
       std::unique_lock guard{mutex};
+      while (!ticks.empty() && ticks.back() <= now())
+        ticks.pop_back();
       while (auto f = timers.take_due(now())) {
         guard.unlock();
         f();
         f = nullptr;
         guard.lock();
       }
+      arm(self);
+    }
+
+    /// Sends `self` a tick for the first timer, unless one is on its way that comes no later. A tick cannot be taken
+    /// back: one for each timer would stay in CAF's clock until it was due, cancelled or not. `mutex` is held.
+    void arm(const caf::actor& self) {
+      const auto next = timers.next();
+      if (!next || *next == time_point::max() || (!ticks.empty() && ticks.back() <= *next))
+        return;
+      ticks.push_back(*next);
+      caf::delayed_anon_send(self, *next - now(), tick{});
     }
 
     caf::actor_system& system;
     std::mutex mutex;
     timer_list timers;
+    std::vector<time_point> ticks; // on their way, the latest first: each was sent as it comes before the others
   };
 
   const std::shared_ptr<state> state_;

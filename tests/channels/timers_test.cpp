@@ -2,6 +2,8 @@
 #include <cluster_channel/channels/timers.hpp>
 
 #include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <caf/scheduler/test_coordinator.hpp>
 #include <gmock/gmock.h>
 
 #include <chrono>
@@ -105,6 +107,53 @@ TEST_P(timer_service_test, AFunctionMayScheduleCancelAndReleaseTheService) {
   timers = nullptr;
   released.set_value();
   expect_set(done);
+}
+
+/// A system in virtual time, and how many messages its clock holds.
+class virtual_time_test : public testing::Test {
+protected:
+  struct config : caf::actor_system_config {
+    config() { set("scheduler.policy", caf::atom("testing")); }
+  };
+
+  caf::scheduler::test_coordinator& coordinator() {
+    return dynamic_cast<caf::scheduler::test_coordinator&>(system_.scheduler());
+  }
+
+  std::size_t messages_in_clock() { return coordinator().clock().schedule().size(); }
+
+  void advance(std::chrono::milliseconds time) {
+    coordinator().advance_time(time);
+    coordinator().run();
+  }
+
+  config config_;
+  caf::actor_system system_{config_};
+  std::shared_ptr<timer_service> timers_ = make_actor_timers(system_);
+};
+
+TEST_F(virtual_time_test, CancelledTimersLeaveNothingInTheClock) {
+  for (int i = 0; i < 100; ++i)
+    timers_->cancel(timers_->schedule(1h, [] {}));
+  EXPECT_EQ(messages_in_clock(), 1U);
+}
+
+TEST_F(virtual_time_test, ShortTimersBesideALongOneDoNotFillTheClock) {
+  bool late = false;
+  int ran = 0;
+  timers_->schedule(1h, [&] { late = true; });
+  for (int i = 0; i < 100; ++i) {
+    timers_->schedule(10ms, [&] { ++ran; });
+    timers_->schedule(20ms, [&] { ++ran; });
+    advance(10ms);
+    EXPECT_LE(messages_in_clock(), 3U);
+  }
+  advance(20ms);
+  EXPECT_EQ(ran, 200);
+  EXPECT_FALSE(late);
+  advance(1h);
+  EXPECT_TRUE(late);
+  EXPECT_EQ(messages_in_clock(), 0U);
 }
 
 INSTANTIATE_TEST_SUITE_P(Both, timer_service_test, testing::Values(kind::thread, kind::actor),
