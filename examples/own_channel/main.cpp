@@ -22,6 +22,8 @@ namespace {
 
 using namespace cluster_channel;
 
+/// Its reader runs the handlers too, and blocks where they answer, or call, while the socket is full: fine only if the
+/// far end always reads, and is not such a reader that is blocked itself.
 class socket_channel final : public generic_channel {
 public:
   explicit socket_channel(int fd) : fd_{fd} {}
