@@ -35,7 +35,7 @@ readiness router_target::ready_for(const std::string& slot, const std::string&) 
   if (!ignores_some_.load(std::memory_order_relaxed))
     return readiness::holds_calls;
   std::shared_lock guard{mutex_};
-  return ignored_.contains(slot) ? readiness::ignored : readiness::holds_calls;
+  return ignored_.contains(slot) && !registered_.contains(slot) ? readiness::ignored : readiness::holds_calls;
 }
 
 std::vector<std::string> router_target::params_of(const std::string& slot) const {
@@ -53,25 +53,36 @@ bool router_target::has_handler(const std::string& slot, const std::string& para
 }
 
 void router_target::learn(const message& announcement, channel_listener& bus) {
+  if (const auto* added = std::get_if<handler_registered>(&announcement))
+    learn({added->slot, added->param}, true, bus);
+  else if (const auto* removed = std::get_if<handler_unregistered>(&announcement))
+    learn({removed->slot, removed->param}, false, bus);
+  else if (const auto* list = std::get_if<event_list>(&announcement))
+    learn(*list, bus);
+}
+
+void router_target::learn(const handler_key& key, bool registered, channel_listener& bus) {
   std::unique_lock guard{mutex_};
-  if (const auto* added = std::get_if<handler_registered>(&announcement)) {
-    registered_[added->slot].insert(added->param);
-    guard.unlock();
-    bus.registration_changed({added->slot, added->param});
-  } else if (const auto* removed = std::get_if<handler_unregistered>(&announcement)) {
-    if (auto pos = registered_.find(removed->slot); pos != registered_.end() && pos->second.erase(removed->param) > 0)
-      if (pos->second.empty())
-        registered_.erase(pos);
-    guard.unlock();
-    bus.registration_changed({removed->slot, removed->param});
-  } else if (const auto* list = std::get_if<event_list>(&announcement)) {
-    for (const auto& slot : bus.slots()) // the bus asks for no other
-      if (std::find(list->ignored.begin(), list->ignored.end(), slot.name) != list->ignored.end())
-        ignored_.insert(slot.name);
-    ignores_some_.store(!ignored_.empty());
-    guard.unlock();
-    bus.readiness_changed();
-  }
+  const auto ignored = ignored_.contains(key.slot);
+  if (registered)
+    registered_[key.slot].insert(key.param);
+  else if (auto pos = registered_.find(key.slot); pos != registered_.end() && pos->second.erase(key.param) > 0)
+    if (pos->second.empty())
+      registered_.erase(pos);
+  guard.unlock();
+  bus.registration_changed(key);
+  if (ignored)
+    bus.readiness_changed(); // for all parameters of the slot
+}
+
+void router_target::learn(const event_list& list, channel_listener& bus) {
+  std::unique_lock guard{mutex_};
+  for (const auto& slot : bus.slots()) // the bus asks for no other
+    if (std::find(list.ignored.begin(), list.ignored.end(), slot.name) != list.ignored.end())
+      ignored_.insert(slot.name);
+  ignores_some_.store(!ignored_.empty());
+  guard.unlock();
+  bus.readiness_changed();
 }
 
 void router_target::detach() {

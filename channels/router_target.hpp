@@ -37,6 +37,9 @@ public:
   void detach();
 
 private:
+  void learn(const handler_key& key, bool registered, channel_listener& bus);
+  void learn(const event_list& list, channel_listener& bus);
+
   /// What cannot be sent any more is dropped, which ends calls with channel_closed.
   template <class T>
   void send(T&& msg);
@@ -45,7 +48,7 @@ private:
   caf::actor router_;
   const caf::timespan timeout_;
   std::map<std::string, std::set<std::string>> registered_; // slot -> parameters
-  std::set<std::string> ignored_;
+  std::set<std::string> ignored_;                           // by some node; others may handle them
   std::atomic<bool> ignores_some_{false};
 };
 

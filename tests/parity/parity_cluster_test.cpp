@@ -190,6 +190,50 @@ TEST(ParityClusterRegistered, EndsWhenEveryLiveNodeHasWithdrawnIt) {
   EXPECT_EQ(outcome(call), "pending");
 }
 
+TEST(ParityClusterRegistered, IsExpectedOfReplacementsWithinABound) {
+  holding_pool x{{.nodes = 1, .min_nodes = 1}};
+  std::size_t connected = 0;
+  std::vector<std::string> disconnected;
+  x.bus().echo.lazy([&](const std::string&) { ++connected; },
+                    [&](const std::string& param) { disconnected.push_back(param); });
+  x.run();
+  for (std::size_t i = 0; i < registrations_max - 1; ++i) // and `twice`
+    caf::anon_send(x.router(), node_announcement{1, handler_registered{"echo", std::to_string(i)}});
+  x.run();
+  EXPECT_EQ(connected, registrations_max - 1);
+  x.end_node(1, {true, SIGKILL});
+  x.advance(1s);
+  caf::anon_send(x.router(), node_announcement{2, handler_registered{"echo", "its own"}});
+  x.run();
+  EXPECT_EQ(connected, registrations_max);
+  EXPECT_THAT(disconnected, IsEmpty());
+  x.end_node(2, {true, SIGKILL});
+  x.advance(1s);
+  EXPECT_THAT(disconnected, ElementsAre("0"));
+}
+
+TEST(ParityClusterRegistered, ASlotIsIgnoredWhileOneNodeIgnoresItAndNoneHandlesIt) {
+  holding_pool x{{.nodes = 1, .min_nodes = 1}};
+  x.run();
+  caf::anon_send(x.router(), node_announcement{1, event_list{{"echo"}}});
+  x.run();
+  auto ignored = x.bus().echo("a");
+  x.run();
+  EXPECT_THAT(outcome(ignored), HasSubstr("no_handler"));
+  const auto gone = x.child().echo.on([](const std::string& text) { return text; });
+  x.run();
+  auto handled = x.bus().echo("b");
+  auto held = x.bus().echo("c", {.param = {"other"}});
+  x.run();
+  EXPECT_EQ(outcome(handled), "\"b\"");
+  EXPECT_EQ(outcome(held), "pending") << "whoever handles the slot may handle more of it";
+  gone();
+  x.run();
+  auto again = x.bus().echo("d");
+  x.run();
+  EXPECT_THAT(outcome(again), HasSubstr("no_handler"));
+}
+
 TEST(ParityClusterRegistered, NoBufferDoesNotWaitForAHandler) {
   holding_pool x{{.nodes = 1}};
   auto call = x.bus().now(1);
