@@ -52,6 +52,8 @@ void message_link::attach(std::shared_ptr<channel_listener> listener) {
   std::unique_lock guard{mutex_};
   if (listener_)
     throw std::logic_error("this channel already serves an event_bus: make one channel for each bus");
+  if (detached_)
+    return; // calls fail, nothing comes any more
   listener_ = std::move(listener);
   const auto up = up_;
   const auto bus = listener_;
@@ -74,6 +76,9 @@ void message_link::detach() noexcept {
     return;
   guard.unlock();
   go_down({.code = errc::channel_closed, .text = "the channel was closed before the call was answered"});
+  guard.lock();
+  const auto bus = std::move(listener_); // it holds this link
+  guard.unlock();
 }
 
 bool message_link::has_bus() const {
@@ -170,7 +175,7 @@ void message_link::go_down(const failure& why) {
   auto calls = std::exchange(calls_, {});
   const auto bus = listener_;
   guard.unlock();
-  end_all(std::move(calls), why);
+  end_all(std::move(calls), why, bus.get());
   if (!bus)
     return;
   for (const auto& [slot, params] : registered)
@@ -188,7 +193,7 @@ void message_link::failed(const caf::error& why) {
   auto calls = std::exchange(calls_, {});
   const auto bus = listener_;
   guard.unlock();
-  end_all(std::move(calls), what);
+  end_all(std::move(calls), what, bus.get());
   if (bus)
     bus->readiness_changed();
 }
@@ -240,8 +245,8 @@ void message_link::check_chunks() {
   const auto [stalled, go_on] = chunks->check();
   if (stalled)
     failed(stalled);
-  if (go_on)
-    watch_chunks(*listener(), *chunks);
+  if (const auto bus = listener(); bus && go_on)
+    watch_chunks(*bus, *chunks);
 }
 
 void message_link::take_hello(const hello& theirs) {
@@ -398,12 +403,11 @@ void message_link::expire(call_id id) {
     open.call->fail(errc::timed_out, "TIMED_OUT on " + open.call->slot + " with param " + open.call->param);
 }
 
-void message_link::end_all(open_calls&& calls, const failure& why) {
+void message_link::end_all(open_calls&& calls, const failure& why, channel_listener* bus) {
   std::vector<call_id> order;
   for (const auto& entry : calls)
     order.push_back(entry.first);
   std::sort(order.begin(), order.end());
-  const auto bus = order.empty() ? nullptr : listener();
   for (auto id : order) {
     auto& open = calls.at(id);
     if (open.timer != 0)

@@ -26,7 +26,7 @@ public:
   /// Connects to a bus. @throws std::logic_error if one is connected.
   void attach(std::shared_ptr<channel_listener> listener);
 
-  /// Forgets the channel.
+  /// Forgets the channel and the bus.
   void detach() noexcept;
 
   bool has_bus() const;
@@ -78,7 +78,7 @@ private:
   open_call take(call_id id);
   void end_call(call_id id, answer&& result);
   void expire(call_id id);
-  void end_all(open_calls&& calls, const failure& why);
+  static void end_all(open_calls&& calls, const failure& why, channel_listener* bus);
   void take_hello(const hello& theirs);
   void take_request(request&& call);
   void take_registration(handler_key&& key, bool registered);
@@ -94,7 +94,7 @@ private:
   std::unique_ptr<chunker> owned_chunks_; // written once, before chunks_
   std::atomic<chunker*> chunks_{nullptr}; // null: messages travel whole
   mutable std::mutex mutex_;              // for all below
-  std::shared_ptr<channel_listener> listener_;
+  std::shared_ptr<channel_listener> listener_; // holds this link until `detach`
   bool up_ = false;
   bool connected_ = false; // up, and the hello was said
   bool detached_ = false;
