@@ -333,8 +333,10 @@ private:
 
   void waited_too_long(const std::string& param, std::uint64_t id) {
     const auto bus = bus_.lock();
+    if (!bus)
+      return; // `close` ends the call
     auto call = waiting_.take(param, id);
-    if (!call || !bus)
+    if (!call)
       return;
     bus->end_waiting(call->size);
     call->end(nullptr, place({.code = errc::timed_out,

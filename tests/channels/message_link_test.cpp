@@ -188,6 +188,22 @@ TEST(MessageLink, HoldsNothingOfABusThatComesAfterItsEnd) {
   EXPECT_TRUE(watched.expired());
 }
 
+TEST(WaitingCalls, EndWithTheirBusEvenIfTheirTimeIsUpJustThen) {
+  const auto timers = std::make_shared<hand_timers>();
+  odd_channel link;
+  auto bus = std::make_unique<bus_type>(bus_options{.channels = {&link}, .timers = timers});
+  auto first = bus->ask(1, {.param = {"x"}, .wait_timeout = 1s});
+  auto second = bus->ask(2, {.param = {"y"}, .wait_timeout = 1s});
+  std::string outcome_of_first;
+  first.on_result([&](const caf::expected<int>& x) {
+    outcome_of_first = describe(x.error());
+    timers->run();
+  });
+  bus.reset();
+  EXPECT_THAT(outcome_of_first, HasSubstr("the event bus of this slot is gone"));
+  EXPECT_EQ(outcome(second), "channel_closed: the event bus of this slot is gone");
+}
+
 } // namespace
 
 } // namespace cluster_channel
