@@ -21,6 +21,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <system_error>
 #include <type_traits>
 #include <vector>
 
@@ -313,22 +314,41 @@ private:
     release(param); // a handler may have come in between
   }
 
-  /// Sends the calls for `param` on their way while every far end is ready.
-  void release(const std::string& param) {
+  /// Sends the calls for `param` on their way while every far end is ready; with `goes_on` those that a release before
+  /// left over.
+  void release(const std::string& param, bool goes_on = false) {
     if (waiting_.empty())
       return;
     const auto keep_alive = this->shared_from_this();
     const auto bus = bus_.lock();
     if (!bus)
       return;
+    const auto ready = [&] { return is_ready(*bus, param, false); };
     const auto send = [&](waiting_calls::call&& call) {
       if (call.timer != 0)
         bus->timers().cancel(call.timer);
       bus->end_waiting(call.size);
       call.end(bus.get(), {});
     };
-    waiting_.release(
-        param, [&] { return is_ready(*bus, param, false); }, send);
+    while (goes_on ? waiting_.go_on(param, ready, send) : waiting_.release(param, ready, send)) {
+      // This thread may be the one that reads a link: the timers' takes over.
+      if (schedule(*bus, caf::timespan::zero(), [param](slot_core& core) { core.release(param, true); }))
+        return;
+      goes_on = true;
+    }
+  }
+
+  /// Runs `f(core)` after `delay`. @returns the timer, 0 if the system has no thread for it.
+  template <class F>
+  timer_service::timer_id schedule(bus_core& bus, caf::timespan delay, F f) {
+    try {
+      return bus.timers().schedule(delay, [core = this->weak_from_this(), f = std::move(f)] {
+        if (auto self = core.lock())
+          f(*self);
+      });
+    } catch (const std::system_error&) {
+      return 0;
+    }
   }
 
   void waited_too_long(const std::string& param, std::uint64_t id) {

@@ -42,35 +42,49 @@ public:
   bool must_queue(const std::string& param) const;
 
   /// Takes out the calls for `param`, oldest first, and gives them to `send(call)` as long as `ready()`. One thread at
-  /// a time does so for a parameter, without a lock; others leave it to that one.
+  /// a time does so for a parameter, without a lock; others leave it to that one. It sends what waits as it begins, and
+  /// no more, lest those who go on calling keep it for good.
+  /// @returns whether calls came meanwhile: then the caller sees to it that `go_on` is called soon, by a thread that
+  ///          holds up nobody. Once for each `go_on`.
   template <class Ready, class Send>
-  void release(const std::string& param, Ready ready, Send send) {
+  bool release(const std::string& param, Ready ready, Send send) {
     std::unique_lock guard{mutex_};
     auto pos = queues_.find(param);
     if (pos == queues_.end())
-      return;
-    auto& [calls, sender, again] = pos->second; // stays while it has a sender
-    again = true;
-    if (sender != std::thread::id{})
-      return;
-    sender = std::this_thread::get_id();
-    while (std::exchange(again, false)) {
-      const auto can_go = [&] {
-        guard.unlock();
-        const auto result = ready();
-        guard.lock();
-        return result;
-      };
-      while (!calls.empty() && can_go() && !calls.empty()) {
-        auto next = std::move(calls.front());
-        calls.pop_front();
+      return false;
+    auto& queue = pos->second; // stays while it has a sender
+    queue.again = true;
+    if (queue.sender != std::thread::id{})
+      return false;
+    const auto last = last_id_;
+    const sending role{*this, guard, pos};
+    const auto has_next = [&] { return !queue.calls.empty() && queue.calls.front().id <= last; };
+    const auto can_go = [&] {
+      guard.unlock();
+      const auto result = ready();
+      guard.lock();
+      return result;
+    };
+    while (std::exchange(queue.again, false))
+      while (has_next() && can_go() && has_next()) {
+        auto next = std::move(queue.calls.front());
+        queue.calls.pop_front();
         guard.unlock();
         send(std::move(next));
         guard.lock();
       }
+    return !queue.calls.empty() && !has_next() && !std::exchange(queue.handed_over, true);
+  }
+
+  /// `release` for what came meanwhile.
+  template <class Ready, class Send>
+  bool go_on(const std::string& param, Ready ready, Send send) {
+    {
+      std::lock_guard guard{mutex_};
+      if (auto pos = queues_.find(param); pos != queues_.end())
+        pos->second.handed_over = false;
     }
-    sender = {};
-    forget_if_done(pos);
+    return release(param, std::move(ready), std::move(send));
   }
 
   /// Takes out all calls for `param`, oldest first.
@@ -87,10 +101,33 @@ public:
 private:
   struct queue {
     std::deque<call> calls;
-    std::thread::id sender; // who sends them now
-    bool again = false;     // they may be able to go
+    std::thread::id sender;   // who sends them now
+    bool again = false;       // they may be able to go
+    bool handed_over = false; // `go_on` will be called
   };
   using queues = std::map<std::string, queue>;
+
+  /// Makes this thread the sender of a queue, and not any more when it is done or something throws.
+  class sending {
+  public:
+    sending(waiting_calls& calls, std::unique_lock<std::mutex>& guard, queues::iterator pos)
+        : calls_{calls}, guard_{guard}, pos_{pos} {
+      pos_->second.sender = std::this_thread::get_id();
+    }
+    sending(const sending&) = delete;
+    sending& operator=(const sending&) = delete;
+    ~sending() {
+      if (!guard_.owns_lock())
+        guard_.lock();
+      pos_->second.sender = {};
+      calls_.forget_if_done(pos_);
+    }
+
+  private:
+    waiting_calls& calls_;
+    std::unique_lock<std::mutex>& guard_;
+    queues::iterator pos_;
+  };
 
   void forget_if_done(queues::iterator pos);
 

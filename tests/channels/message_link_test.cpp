@@ -204,6 +204,50 @@ TEST(WaitingCalls, EndWithTheirBusEvenIfTheirTimeIsUpJustThen) {
   EXPECT_EQ(outcome(second), "channel_closed: the event bus of this slot is gone");
 }
 
+// -- waiting calls ------------------------------------------------------------
+
+TEST(WaitingCalls, AreNotSentByTheThreadThatReadsForAsLongAsOthersCall) {
+  std::atomic<long> sent{0};
+  std::atomic<long> made{0};
+  std::atomic<long> ended{0};
+  std::atomic<bool> returned{false};
+  std::atomic<bool> captured{false};
+  odd_channel link;
+  const bus_type bus{{.channels = {&link}, .buffer_calls_max = 1000}};
+  link.connected();
+  link.on_send = [&](const message& msg) -> caf::error {
+    if (std::holds_alternative<request>(msg)) {
+      ++sent;
+      const auto before = made.load();
+      while (made == before && !returned && !captured) // sending is slower than calling
+        std::this_thread::yield();
+    }
+    return make_error(errc::message_too_large, "thrown away"); // `sent` of the channel is not thread-safe
+  };
+  const auto deadline = std::chrono::steady_clock::now() + 10s;
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 3; ++i)
+    callers.emplace_back([&] {
+      while (!returned && !captured) {
+        bus.note("x").on_result([&](const caf::expected<void>&) { ++ended; });
+        ++made;
+        if (std::chrono::steady_clock::now() > deadline)
+          captured = true;
+      }
+    });
+  while (made < 2000)
+    std::this_thread::yield();
+  link.message_received(handler_registered{"note"});
+  returned = true;
+  for (auto& each : callers)
+    each.join();
+  EXPECT_FALSE(captured);
+  EXPECT_GE(sent, 1000);
+  while (ended < made && std::chrono::steady_clock::now() < deadline + 30s)
+    std::this_thread::yield();
+  EXPECT_EQ(ended, made) << "what came while others were sent";
+}
+
 } // namespace
 
 } // namespace cluster_channel
