@@ -322,6 +322,7 @@ TEST(ChunkedChannel, RefusesToSendMoreBytesAtOnceThanTheFarEndTakes) {
 TEST(ChunkedChannel, EndsAMessageWhoseChunkCannotBeSent) {
   chunked_pair buses{{.chunk_size = 100}};
   buses.there.echo.on(echo);
+  buses.here.count.on([] { return 7; });
   buses.carry();
   int chunks = 0;
   buses.here_link.on_send = [&](const message& msg) -> caf::error {
@@ -329,11 +330,13 @@ TEST(ChunkedChannel, EndsAMessageWhoseChunkCannotBeSent) {
       return make_error(errc::message_too_large, "too large for this link");
     return {};
   };
+  auto other = buses.there.count(); // of the far end
   auto open = buses.here.echo(text_for(1000));
   EXPECT_EQ(failure_of_call(open).text, "too large for this link");
   ASSERT_EQ(buses.here_link.sent.size(), 3u);
   EXPECT_TRUE(std::holds_alternative<chunk_end>(buses.here_link.sent.back()));
   buses.carry();
+  EXPECT_EQ(other.get(0ms), 7) << "a message that its sender gives up fails no other call";
   auto next = buses.here.echo(text_for(1000));
   buses.carry();
   EXPECT_TRUE(next.get(0ms));
