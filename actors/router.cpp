@@ -118,6 +118,8 @@ caf::message_handler router_state::pool_events() {
 // -- events -------------------------------------------------------------------
 
 void router_state::submit(pending_call_ptr call) {
+  if (call->finished())
+    return;
   const auto id = ++last_id_;
   const auto held = must_be_held(*call);
   if (!(held ? table_.submit_held(id, call->data.size()) : table_.submit(id, call->data.size()))) {
@@ -143,8 +145,10 @@ void router_state::submit_to_all(fan_out& calls) {
   auto runs = calls.open(nodes.size());
   const auto now = self_->clock().now();
   for (std::size_t i = 0; i < runs.size(); ++i) {
-    const auto id = ++last_id_;
     auto& call = *runs[i];
+    if (call.finished())
+      continue;
+    const auto id = ++last_id_;
     use_own_limits(call);
     await_deadline(id, call.timeout);
     await_deadline(id, call.run_timeout);

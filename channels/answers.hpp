@@ -7,6 +7,7 @@
 #include <caf/expected.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -24,16 +25,23 @@ using answers = std::vector<caf::expected<Response>>;
 
 namespace detail {
 
-/// Collects answers until all are there. Thread-safe.
+/// When a collector is done.
+enum class collects : std::uint8_t {
+  all,              ///< all answers are there
+  to_first_failure, ///< the same, or one of them is a failure: what comes after that is dropped
+};
+
+/// Collects answers. Thread-safe.
 template <class Response>
 class answers_collector : public std::enable_shared_from_this<answers_collector<Response>> {
 public:
   using result = caf::expected<Response>;
 
-  /// Called once with all answers and the first failure in time, if there was one.
+  /// Called once with the answers and the first failure in time, if there was one; without answers at a failure that
+  /// ends the collecting.
   using done_function = std::function<void(answers<Response>&&, caf::error&&)>;
 
-  explicit answers_collector(done_function done) : done_{std::move(done)} {}
+  answers_collector(collects what, done_function done) : what_{what}, done_{std::move(done)} {}
 
   /// Makes room for one more answer. @returns its place.
   std::size_t open_place() {
@@ -47,7 +55,15 @@ public:
     std::unique_lock guard{mutex_};
     if (!x && !first_error_)
       first_error_ = x.error();
+    const auto fails = !x && what_ == collects::to_first_failure && done_;
     places_[place] = std::move(x);
+    if (fails) {
+      const auto done = std::exchange(done_, nullptr);
+      auto error = first_error_;
+      guard.unlock();
+      done({}, std::move(error));
+      guard.lock();
+    }
     end_one(guard);
   }
 
@@ -64,7 +80,7 @@ public:
 
 private:
   void end_one(std::unique_lock<std::mutex>& guard) {
-    if (--open_ > 0)
+    if (--open_ > 0 || !done_)
       return;
     answers<Response> all;
     for (auto& place : places_)
@@ -75,6 +91,7 @@ private:
     done(std::move(all), std::move(error));
   }
 
+  const collects what_;
   std::mutex mutex_;
   std::size_t open_ = 0;
   std::vector<std::optional<result>> places_;

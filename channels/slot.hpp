@@ -62,8 +62,8 @@ public:
 
   /// Calls the slot, with the call's own options if any: once every far end of the bus has a handler for it, all
   /// handlers, local ones and those of the far ends, get the same request. If there is one, the call has its answer. If
-  /// there are several, the call of a slot without a response is done when all are, and fails with the first failure;
-  /// that of a slot with a response fails with `several_handlers`: call `all` instead.
+  /// there are several, the call of a slot without a response is done when all are, and fails at the first failure, as
+  /// the others go on; that of a slot with a response fails with `several_handlers`: call `all` instead.
   call_type operator()(stored_request request) const requires(!std::is_void_v<Request>) {
     return core().call_one(std::move(request), {});
   }
@@ -78,7 +78,7 @@ public:
     return core().call_one({}, std::move(options));
   }
 
-  /// Calls the slot and yields the answers of all handlers, at least one; fails with the first failure.
+  /// Calls the slot and yields the answers of all handlers, at least one; fails at the first failure.
   call<std::vector<Response>> all(stored_request request, call_options options = {}) const
       requires(!std::is_void_v<Request> && !std::is_void_v<Response>) {
     return call_all(std::move(request), std::move(options));
@@ -125,7 +125,10 @@ public:
 
   /// Registers a handler; handler.hpp says what can be one. It may be called on any thread, and concurrently if the
   /// bus is used so: for calls of this bus on the caller's, for those of a far end on the one that its channel names
-  /// (master_channel.hpp, child_channel.hpp, generic_channel.hpp).
+  /// (master_channel.hpp, child_channel.hpp, generic_channel.hpp). For a call of this bus that had to wait, it is the
+  /// thread that found all far ends ready, such as one that reads a link or the timers': there it must not block long.
+  /// @throws std::logic_error if the bus ignores this slot, std::invalid_argument if the parameter has more than 65,535
+  ///         bytes: no far end could be told.
   template <class F>
   unsubscribe on(F handler) const {
     return on(parameter{}, std::move(handler));
@@ -135,7 +138,8 @@ public:
   template <class F>
   unsubscribe on(parameter param, F handler) const {
     if constexpr (detail::handler_for<F, Request, Response>) {
-      return core().add(std::move(param.value), detail::make_handler<Request, Response>(std::move(handler)));
+      const auto core = core_ptr(); // a lazy callback may end the bus
+      return core->add(std::move(param.value), detail::make_handler<Request, Response>(std::move(handler)));
     } else {
       static_assert(detail::always_false<detail::slot_takes<Request>, detail::slot_answers<Response>, F>,
                     "this is no handler for the slot: it must take slot_takes<...> and return slot_answers<...> (see "
@@ -151,7 +155,8 @@ public:
   /// leaves its own to that thread and returns: so after the callbacks were taken back a last one may still run, and
   /// what they use must be kept alive by them.
   unsubscribe lazy(lazy_callback connect, lazy_callback disconnect) const {
-    return core().add_lazy(std::move(connect), std::move(disconnect));
+    const auto core = core_ptr(); // a callback may end the bus
+    return core->add_lazy(std::move(connect), std::move(disconnect));
   }
 
   // -- composing --------------------------------------------------------------
@@ -189,6 +194,7 @@ private:
   call<std::vector<Response>> call_all(stored_request request, call_options options) const {
     using result = caf::expected<std::vector<Response>>;
     return core().template call_all<std::vector<Response>>(std::move(request), std::move(options),
+                                                           detail::collects::to_first_failure,
                                                            [](answers<Response>&& all, caf::error&& first) {
                                                              if (first)
                                                                return result{std::move(first)};
@@ -201,7 +207,7 @@ private:
 
   call<answers<Response>> call_all_settled(stored_request request, call_options options) const {
     return core().template call_all<answers<Response>>(
-        std::move(request), std::move(options),
+        std::move(request), std::move(options), detail::collects::all,
         [](answers<Response>&& all, caf::error&&) { return caf::expected<answers<Response>>{std::move(all)}; });
   }
 

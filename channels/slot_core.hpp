@@ -17,9 +17,11 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
 #include <string>
 #include <system_error>
 #include <type_traits>
@@ -52,16 +54,16 @@ public:
 
   /// The same for the answers of all, which `Result` is made of by `finish(answers, first_error)`.
   template <class Result, class F>
-  call<Result> call_all(stored&& request, call_options&& options, F finish) {
+  call<Result> call_all(stored&& request, call_options&& options, collects what, F finish) {
     auto result = std::make_shared<call_state<Result>>();
-    auto go = [this, result, finish](bus_core& bus, const stored& x, const call_options& how) {
+    auto go = [this, result, what, finish](bus_core& bus, const stored& x, const call_options& how) {
       const everyone who{*this, bus, how.param.value};
       if (who.count() == 0) {
         fail_without_handler(*result, bus, how.param.value);
         return;
       }
       go_all(bus, x, how, who,
-             std::make_shared<collector>([result, finish](answers<Response>&& all, caf::error&& first) {
+             std::make_shared<collector>(what, [result, finish](answers<Response>&& all, caf::error&& first) {
                result->deliver(finish(std::move(all), std::move(first)));
              }));
     };
@@ -74,7 +76,7 @@ public:
     auto result = std::make_shared<call_state<answers<Response>>>();
     if (auto bus = usable_bus(*result, options.param.value)) {
       use_own_limits(options);
-      auto all = std::make_shared<collector>([result](answers<Response>&& x, caf::error&&) {
+      auto all = std::make_shared<collector>(collects::all, [result](answers<Response>&& x, caf::error&&) {
         result->deliver(caf::expected<answers<Response>>{std::move(x)});
       });
       all->hold();
@@ -98,9 +100,13 @@ public:
   // -- handling ---------------------------------------------------------------
 
   /// Registers a handler; the returned function removes it.
+  /// @throws std::invalid_argument if no message can carry the parameter.
   std::function<void()> add(std::string param, handler run) {
     if (ignored_)
       throw std::logic_error("slot " + name_ + " is ignored on this event_bus: it can have no handlers there");
+    if (param.size() > std::numeric_limits<std::uint16_t>::max())
+      throw std::invalid_argument("slot " + name_ + ": a parameter has " + std::to_string(param.size()) +
+                                  " bytes, no far end can be told of more than 65535");
     std::unique_lock guard{mutex_};
     const auto id = ++last_handler_;
     auto& list = handlers_[param];
@@ -151,8 +157,9 @@ public:
       return;
     }
     if constexpr (std::is_void_v<Response>) {
-      auto all = std::make_shared<collector>(
-          [call](auto&&, caf::error&& first) { call->finish(encoded(event_result(std::move(first)))); });
+      auto all = std::make_shared<collector>(collects::to_first_failure, [call](auto&&, caf::error&& first) {
+        call->finish(encoded(event_result(std::move(first))));
+      });
       run_each(*local, *request, all);
     }
   }
@@ -187,6 +194,7 @@ public:
 
 private:
   using handler_list = std::vector<std::pair<std::uint64_t, handler>>;
+  static constexpr const char* no_timer = "no timer can be started: the system has no thread left";
   using targets = boost::container::small_vector<call_target*, 4>;
 
   /// An encoded call that may be sent several times.
@@ -304,10 +312,11 @@ private:
     };
     const auto id = waiting_.add(param, {.end = std::move(end), .size = size});
     if (limit < no_timeout) {
-      const auto timer = bus.timers().schedule(limit, [core = this->weak_from_this(), param, id] {
-        if (auto self = core.lock())
-          self->waited_too_long(param, id);
-      });
+      const auto timer = schedule(bus, limit, [param, id](slot_core& core) { core.waited_too_long(param, id); });
+      if (timer == 0) {
+        end_waiting(bus, param, id, {.code = errc::buffer_full, .text = no_timer});
+        return;
+      }
       if (!waiting_.set_timer(param, id, timer))
         bus.timers().cancel(timer);
     }
@@ -355,14 +364,19 @@ private:
     const auto bus = bus_.lock();
     if (!bus)
       return; // `close` ends the call
+    end_waiting(
+        *bus, param, id,
+        {.code = errc::timed_out,
+         .text = "TIMED_OUT on " + name_ + " with param " + param + ": not every far end has a handler for it"});
+  }
+
+  /// Fails a call, if it waits.
+  void end_waiting(bus_core& bus, const std::string& param, std::uint64_t id, failure why) {
     auto call = waiting_.take(param, id);
     if (!call)
       return;
-    bus->end_waiting(call->size);
-    call->end(nullptr, place({.code = errc::timed_out,
-                              .text = "TIMED_OUT on " + name_ + " with param " + param +
-                                      ": not every far end has a handler for it"},
-                             param));
+    bus.end_waiting(call->size);
+    call->end(nullptr, place(std::move(why), param));
   }
 
   /// The far ends that a call goes to now, if there are `local` handlers.
@@ -407,13 +421,13 @@ private:
     if (who.count() == 0) {
       fail_without_handler(*result, bus, param);
     } else if (who.count() == 1 && !who.local) {
-      auto* to = who.far.front();
-      to->submit(make_call(request, options, *to, result));
+      submit(*who.far.front(), request, options, result);
     } else if (who.count() == 1) {
       run_one(bus, who.local->front().second, request, options,
               [result](caf::expected<Response>&& x) { result->deliver(std::move(x)); });
     } else if constexpr (std::is_void_v<Response>) {
-      go_all(bus, request, options, who, std::make_shared<collector>([result](answers<Response>&&, caf::error&& first) {
+      go_all(bus, request, options, who,
+             std::make_shared<collector>(collects::to_first_failure, [result](answers<Response>&&, caf::error&& first) {
                result->deliver(event_result(std::move(first)));
              }));
     } else if (std::any_of(who.far.begin(), who.far.end(), [&](const call_target* to) {
@@ -430,7 +444,7 @@ private:
     all->hold();
     run_local(bus, who.local, request, options, all);
     for (auto* to : who.far)
-      to->submit(make_call(request, options, *to, std::make_shared<answers_sink<Response>>(all)));
+      submit(*to, request, options, std::make_shared<answers_sink<Response>>(all));
     all->release();
   }
 
@@ -465,11 +479,17 @@ private:
     // The handler or the timer, whichever is first.
     const auto& timers = bus.shared_timers();
     const auto ended = std::make_shared<std::atomic<bool>>(false);
-    const auto timer =
-        timers->schedule(limit, [ended, answered, text = "TIMED_OUT on " + name_ + " with param " + param]() mutable {
-          if (!ended->exchange(true))
-            answered(caf::expected<Response>{make_error(errc::timed_out, text)});
-        });
+    timer_service::timer_id timer = 0;
+    try {
+      timer =
+          timers->schedule(limit, [ended, answered, text = "TIMED_OUT on " + name_ + " with param " + param]() mutable {
+            if (!ended->exchange(true))
+              answered(caf::expected<Response>{make_error(errc::timed_out, text)});
+          });
+    } catch (const std::system_error&) {
+      answered(caf::expected<Response>{make_error(errc::buffer_full, no_timer)});
+      return;
+    }
     run(request, promise<Response>{[ended, answered, timers, timer](caf::expected<Response>&& x) mutable {
           if (ended->exchange(true))
             return;
@@ -488,9 +508,11 @@ private:
     all->release();
   }
 
-  pending_call_ptr make_call(const stored& request, const call_options& options, const call_target& to,
-                             std::shared_ptr<answer_sink> sink) const {
-    return prepare(request, options, to).to(std::move(sink));
+  void submit(call_target& to, const stored& request, const call_options& options,
+              std::shared_ptr<answer_sink> sink) const {
+    auto call = prepare(request, options, to).to(std::move(sink));
+    if (!call->finished()) // it could not be encoded
+      to.submit(std::move(call));
   }
 
   prepared_call prepare(const stored& request, const call_options& options, const call_target& to) const {

@@ -128,6 +128,21 @@ TEST_F(Parity06Requests, SeveralHandlersOfAnEventAnswerOnceWhenAllAreDone) {
   EXPECT_EQ(answer(), "86: handler_failed: no luck");
 }
 
+TEST_F(Parity06Requests, TheFirstFailureOfSeveralHandlersOfAnEventIsTheAnswer) {
+  std::vector<promise<void>> open;
+  for (int i = 0; i < 3; ++i)
+    bus.note.on([&](const std::string&, promise<void> done) { open.push_back(std::move(done)); });
+  line.sent.clear();
+  ask(86, "note", std::string{"x"});
+  ASSERT_EQ(open.size(), 3U);
+  open[1].fail("no luck");
+  EXPECT_EQ(answer(), "86: handler_failed: no luck");
+  line.sent.clear();
+  open[0].deliver();
+  open[2].fail("too late");
+  EXPECT_THAT(line.sent, IsEmpty());
+}
+
 TEST_F(Parity06Requests, SeveralHandlersThatWouldAnswerAreAnErrorAndDoNotRun) {
   int runs = 0;
   for (int i = 0; i < 2; ++i)

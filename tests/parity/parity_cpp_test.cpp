@@ -3,6 +3,7 @@
 #include <caf/event_based_actor.hpp>
 
 #include "parity.hpp"
+#include <optional>
 #include <stdexcept>
 
 namespace cluster_channel::parity {
@@ -65,6 +66,19 @@ TEST(ParityCppAll, FailsWithTheFirstFailure) {
   bus.twice.on([](int x) { return x; });
   bus.twice.on([](int) -> int { throw std::runtime_error("no luck"); });
   EXPECT_EQ(outcome(bus.twice.all(1)), "handler_failed: no luck");
+}
+
+TEST(ParityCppAll, DoesNotWaitForTheOthersAfterAFailure) {
+  const bus_type bus;
+  std::optional<promise<int>> open;
+  bus.twice.on([&](int, promise<int> done) { open = std::move(done); });
+  bus.twice.on([](int) -> int { throw std::runtime_error("no luck"); });
+  auto call = bus.twice.all(1);
+  auto settled = bus.twice.all_settled(1);
+  EXPECT_EQ(outcome(call), "handler_failed: no luck");
+  EXPECT_EQ(outcome(settled), "pending");
+  open->deliver(7);
+  EXPECT_EQ(outcome(settled), "[7, handler_failed: no luck]");
 }
 
 TEST(ParityCppAll, WaitsForEveryTransportLikeAPlainCall) {
