@@ -10,6 +10,8 @@
 #include <cluster_channel/serialization/json_form.hpp>
 #include <cluster_channel/serialization/message.hpp>
 
+#include <caf/error.hpp>
+
 #include <algorithm>
 #include <cstdint>
 #include <memory>
@@ -46,7 +48,8 @@ public:
 
   /// Tells the far end that the first handler of a slot and parameter came, that the last one went, or which slots this
   /// end ignores. Called by one thread at a time. Dropped if the far end is not connected.
-  virtual void announce(const message& registration) = 0;
+  /// @returns why it cannot be told now: then it is told again after a pause.
+  virtual caf::error announce(const message& registration) = 0;
 
   /// For calls without a timeout of their own.
   virtual caf::timespan default_timeout() const noexcept = 0;

@@ -48,14 +48,19 @@ protected:
 
   /// Sends `msg` to the far end. Called by any thread, by several at once, and from within the functions below; only
   /// between `connected` and `disconnected`, but for the moment in which the link goes down. What one thread sends must
-  /// arrive in that order. It may block; the library queues nothing in front of it.
-  /// @returns why that message cannot be sent: a request then fails with it. A link that is lost need not be reported
-  ///          here, `disconnected` does that.
+  /// arrive in that order. It may block if that cannot wait for this end to read: a handler sends its answer on the
+  /// thread that reads. The library queues nothing in front of it. An exception counts as an error.
+  /// @returns why that message cannot be sent: a request then fails with it, for a response an error goes to who asked.
+  ///          Only these should be refused for lack of room: a handler's coming or going is told again every 100 ms
+  ///          until it is taken, and a link whose hello is refused counts as down until `connected` is called again. A
+  ///          link that is lost need not be reported here, `disconnected` does that.
   virtual caf::error send(message msg) = 0;
 
   /// Begins to connect again; called when a slot is called while the link is down, and then not again before
-  /// `connected`, `disconnected` or `error`. It must return at once, or call these from within.
-  /// @returns false if this channel cannot, or is trying by itself and this is no reason to hurry.
+  /// `connected`, `disconnected` or `error`. It must return at once. It may call these from within, which runs the
+  /// bus's waiting calls and handlers there: not with a lock held that `send` takes.
+  /// @returns false if this channel cannot, or is trying by itself and this is no reason to hurry; an exception counts
+  ///          as false.
   virtual bool reconnect() { return false; }
 
   // -- for the derived class to call ------------------------------------------
@@ -69,7 +74,9 @@ protected:
   /// Something is wrong with the link as a whole: calls under way fail with `why`.
   void error(const caf::error& why);
 
-  /// A message came. A request runs the handlers of the bus on this thread.
+  /// A message came. A request runs the handlers of the bus on this thread, which then reads nothing: they must not
+  /// wait (`get`) for an answer over the same channel, and should not block for long. (Those of pools and of a
+  /// child_channel may wait.)
   void message_received(message msg);
 
   /// Waits until no `send` or `reconnect` runs, after which none is called again; calls under way fail with

@@ -4,7 +4,8 @@
 //   event_bus<events> here{link.first()}, there{link.second()};
 //
 // Messages travel as mail of two actors, so neither end ever runs the other's handlers inside its own calls; under
-// CAF's test coordinator everything happens in virtual time. Requests and responses are encoded as on any other
+// CAF's test coordinator everything happens in virtual time. A handler runs in the actor that brings its end the mail:
+// it must not wait (`get`) for an answer over the same pair. Requests and responses are encoded as on any other
 // channel.
 #pragma once
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <random>
 #include <stdexcept>
+#include <string>
+#include <system_error>
 
 namespace cluster_channel::detail {
 
@@ -56,13 +58,16 @@ void message_link::attach(std::shared_ptr<channel_listener> listener) {
     return; // calls fail, nothing comes any more
   listener_ = std::move(listener);
   const auto up = up_;
+  const auto connection = connection_;
   const auto bus = listener_;
   const auto early = std::exchange(early_hello_, std::nullopt);
   guard.unlock();
   if (early)
     take_hello(*early);
-  if (up)
-    say_hello(*bus);
+  if (up && say_hello(*bus, connection))
+    send_late_answers();
+  if (auto* chunks = chunks_.load(); chunks && chunks->begin_watch()) // for what came before
+    watch_chunks(*bus, *chunks);
 }
 
 void message_link::detach() noexcept {
@@ -95,10 +100,12 @@ bool message_link::with_channel(F f) {
     channel = channel_;
     ++inside_;
   }
+  const std::shared_ptr<void> inside{nullptr, [this](std::nullptr_t) {
+                                       std::lock_guard guard{gate_mutex_};
+                                       if (--inside_ == 0)
+                                         gate_.notify_all();
+                                     }};
   f(*channel); // the channel, if not `channel_`, stays while somebody is inside
-  std::lock_guard guard{gate_mutex_};
-  if (--inside_ == 0)
-    gate_.notify_all();
   return true;
 }
 
@@ -118,8 +125,14 @@ caf::error message_link::send(message msg) {
 
 caf::error message_link::send_one(message&& msg) {
   caf::error result;
-  if (!with_channel([&](generic_channel& channel) { result = channel.send(std::move(msg)); }))
-    return make_error(errc::channel_closed, "the channel is gone");
+  try {
+    if (!with_channel([&](generic_channel& channel) { result = channel.send(std::move(msg)); }))
+      return make_error(errc::channel_closed, "the channel is gone");
+  } catch (const std::exception& ex) {
+    return make_error(errc::connection_closed, std::string{"the channel's send threw: "} + ex.what());
+  } catch (...) {
+    return make_error(errc::connection_closed, "the channel's send threw something that is no std::exception");
+  }
   return result;
 }
 
@@ -134,27 +147,44 @@ void message_link::connected() {
   std::unique_lock guard{mutex_};
   up_ = !detached_;
   reconnecting_ = false;
+  told_connecting_ = false;
   mismatch_.reset();
+  const auto connection = ++connection_;
   const auto bus = listener_;
   guard.unlock();
   if (!bus)
     return; // `attach` does the rest
-  say_hello(*bus);
+  if (!say_hello(*bus, connection))
+    return;
   bus->connected();
-  guard.lock();
+  send_late_answers();
+  bus->readiness_changed();
+}
+
+/// Nothing else is sent before it; without it the link is as good as down.
+/// @returns whether that connection is still there.
+bool message_link::say_hello(const channel_listener& bus, std::uint64_t connection) {
+  const auto err = send(hello{protocol_version, binary_codec, bus.slots()});
+  std::unique_lock guard{mutex_};
+  if (!up_ || connection != connection_)
+    return false;
+  connected_ = !err;
+  guard.unlock();
+  if (err) {
+    auto what = failure_of(err);
+    what.text = "the hello cannot be sent: " + what.text;
+    go_down(what);
+  }
+  return !err;
+}
+
+void message_link::send_late_answers() {
+  std::unique_lock guard{mutex_};
   auto answers = std::exchange(late_answers_, {});
   late_bytes_ = 0;
   guard.unlock();
   for (auto& [id, result] : answers)
     send_answer(id, std::move(result));
-  bus->readiness_changed();
-}
-
-/// Nothing else is sent before it.
-void message_link::say_hello(const channel_listener& bus) {
-  static_cast<void>(send(hello{protocol_version, binary_codec, bus.slots()}));
-  std::lock_guard guard{mutex_};
-  connected_ = up_;
 }
 
 void message_link::disconnected() {
@@ -169,6 +199,7 @@ void message_link::go_down(const failure& why) {
   up_ = false;
   connected_ = false;
   reconnecting_ = false;
+  mismatch_.reset();
   auto registered = std::exchange(registered_, {});
   registrations_ = 0;
   ignored_.clear();
@@ -234,10 +265,13 @@ void message_link::join(const message& chunk) {
 }
 
 void message_link::watch_chunks(channel_listener& bus, const chunker& chunks) {
-  bus.timers().schedule(chunks.stall_timeout(), [link = weak_from_this()] {
-    if (auto self = link.lock())
-      self->check_chunks();
-  });
+  try {
+    bus.timers().schedule(chunks.stall_timeout(), [link = weak_from_this()] {
+      if (auto self = link.lock())
+        self->check_chunks();
+    });
+  } catch (const std::system_error&) { // no thread for a timer: the bounds of what is unfinished have to do
+  }
 }
 
 void message_link::check_chunks() {
@@ -333,6 +367,8 @@ void message_link::take_event_list(event_list&& list) {
 // -- calls to the far end -----------------------------------------------------
 
 void message_link::submit(pending_call_ptr call) {
+  if (call->finished())
+    return;
   std::unique_lock guard{mutex_};
   if (detached_) {
     guard.unlock();
@@ -364,10 +400,17 @@ void message_link::submit(pending_call_ptr call) {
   const auto bus = listener_;
   guard.unlock();
   if (timeout < no_timeout) {
-    const auto timer = bus->timers().schedule(timeout, [link = weak_from_this(), id] {
-      if (auto self = link.lock())
-        self->expire(id);
-    });
+    timer_service::timer_id timer = 0;
+    try {
+      timer = bus->timers().schedule(timeout, [link = weak_from_this(), id] {
+        if (auto self = link.lock())
+          self->expire(id);
+      });
+    } catch (const std::system_error&) {
+      end_call(id,
+               failure{.code = errc::buffer_full, .text = "no timer can be started: the system has no thread left"});
+      return;
+    }
     guard.lock();
     auto pos = calls_.find(id);
     if (pos != calls_.end())
@@ -416,21 +459,23 @@ void message_link::end_all(open_calls&& calls, const failure& why, channel_liste
   }
 }
 
-void message_link::announce(const message& registration) {
+caf::error message_link::announce(const message& registration) {
   {
     std::lock_guard guard{mutex_};
     if (!connected_)
-      return; // said when the link is up again
+      return {}; // said when the link is up again
   }
-  static_cast<void>(send(registration));
+  return send(registration);
 }
 
 readiness message_link::ready_for(const std::string& slot, const std::string& param) const {
   std::lock_guard guard{mutex_};
   if (mismatch_ || detached_)
     return readiness::holds_calls; // `submit` says why it fails
-  if (!connected_)
-    return reconnecting_ ? readiness::connecting : readiness::disconnected;
+  if (!connected_) {
+    told_connecting_ = told_connecting_ || reconnecting_;
+    return up_ || reconnecting_ ? readiness::connecting : readiness::disconnected;
+  }
   if (ignored_.contains(slot))
     return readiness::ignored;
   auto pos = registered_.find(slot);
@@ -454,37 +499,38 @@ bool message_link::reconnect() {
       return true;
   }
   bool begun = false;
-  with_channel([&](generic_channel& channel) { begun = channel.reconnect(); });
-  if (!begun) {
-    std::lock_guard guard{mutex_};
-    reconnecting_ = false;
+  try {
+    with_channel([&](generic_channel& channel) { begun = channel.reconnect(); });
+  } catch (...) { // as if it had said that it cannot
+    begun = false;
   }
-  return begun;
+  if (begun)
+    return true;
+  std::unique_lock guard{mutex_};
+  reconnecting_ = false;
+  const auto waited_for = std::exchange(told_connecting_, false);
+  const auto bus = listener_;
+  guard.unlock();
+  if (bus && waited_for)
+    bus->readiness_changed();
+  return false;
 }
 
 // -- calls of the far end -----------------------------------------------------
 
 void message_link::answer_call(call_id id, const std::string& slot, answer&& result) {
   std::unique_lock guard{mutex_};
-  if (up_) {
+  if (!up_) {
+    const auto bus = listener_;
+    if (detached_ || !bus)
+      return;
     guard.unlock();
-    send_answer(id, std::move(result));
-    return;
-  }
-  const auto bus = listener_;
-  if (detached_ || !bus)
-    return;
-  guard.unlock();
-  if (!bus->may_reconnect(slot) || !reconnect()) {
+    const auto begun = bus->may_reconnect(slot) && reconnect();
     guard.lock();
-    if (!up_)
+    if (!begun && !up_)
       return; // who asked has failed with the link
-    guard.unlock();
-    send_answer(id, std::move(result));
-    return;
   }
-  guard.lock();
-  if (up_) {
+  if (connected_) {
     guard.unlock();
     send_answer(id, std::move(result));
     return;

@@ -42,7 +42,7 @@ public:
 
   // -- call_target ------------------------------------------------------------
   void submit(pending_call_ptr call) override;
-  void announce(const message& registration) override;
+  caf::error announce(const message& registration) override;
   caf::timespan default_timeout() const noexcept override { return timeout_; }
   readiness ready_for(const std::string& slot, const std::string& param) const override;
   std::vector<std::string> params_of(const std::string& slot) const override;
@@ -67,7 +67,8 @@ private:
   bool with_channel(F f);
 
   void go_down(const failure& why);
-  void say_hello(const channel_listener& bus);
+  bool say_hello(const channel_listener& bus, std::uint64_t connection);
+  void send_late_answers();
   caf::error send(message msg);
   caf::error send_one(message&& msg);
   void join(const message& chunk);
@@ -91,22 +92,24 @@ private:
   std::size_t inside_ = 0;
 
   const caf::timespan timeout_;
-  std::unique_ptr<chunker> owned_chunks_; // written once, before chunks_
-  std::atomic<chunker*> chunks_{nullptr}; // null: messages travel whole
-  mutable std::mutex mutex_;              // for all below
+  std::unique_ptr<chunker> owned_chunks_;      // written once, before chunks_
+  std::atomic<chunker*> chunks_{nullptr};      // null: messages travel whole
+  mutable std::mutex mutex_;                   // for all below
   std::shared_ptr<channel_listener> listener_; // holds this link until `detach`
   bool up_ = false;
-  bool connected_ = false; // up, and the hello was said
+  bool connected_ = false;       // up, and the hello was said
+  std::uint64_t connection_ = 0; // counts
   bool detached_ = false;
   bool reconnecting_ = false;
-  std::optional<hello> early_hello_;                                     // came before the bus
-  std::optional<failure> mismatch_;                                      // the two ends do not fit
+  mutable bool told_connecting_ = false; // somebody waits for the end of `reconnecting_`
+  std::optional<hello> early_hello_;     // came before the bus
+  std::optional<failure> mismatch_;      // the two ends do not fit
   std::map<std::string, std::set<std::string>, std::less<>> registered_; // slot -> parameters
   std::size_t registrations_ = 0;
   std::set<std::string, std::less<>> ignored_;
   open_calls calls_;
   call_id last_id_ = 0;
-  std::deque<late_answer> late_answers_; // made while the link was down and is being connected again
+  std::deque<late_answer> late_answers_; // made before the hello was said
   std::size_t late_bytes_ = 0;
 };
 

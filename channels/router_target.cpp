@@ -23,8 +23,9 @@ void router_target::broadcast(fan_out_ptr calls) {
   send(std::move(calls));
 }
 
-void router_target::announce(const message& registration) {
+caf::error router_target::announce(const message& registration) {
   send(announce_to_nodes{registration});
+  return {};
 }
 
 void router_target::answer_child(child_answer answer) {

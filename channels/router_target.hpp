@@ -22,7 +22,7 @@ public:
   // -- call_target ------------------------------------------------------------
   void submit(pending_call_ptr call) override;
   void broadcast(fan_out_ptr calls) override;
-  void announce(const message& registration) override;
+  caf::error announce(const message& registration) override;
   caf::timespan default_timeout() const noexcept override { return timeout_; }
   readiness ready_for(const std::string& slot, const std::string& param) const override;
   std::vector<std::string> params_of(const std::string& slot) const override;

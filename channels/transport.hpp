@@ -16,7 +16,8 @@ namespace cluster_channel::detail {
 class bus_core;
 
 /// Announcements are made by comparing what was said with what is, one handler at a time, so that the far end ends up
-/// with the truth however handlers come, go and connections break at the same time.
+/// with the truth however handlers come, go and connections break at the same time. One that the channel refuses is not
+/// said yet: everything is compared again after a pause.
 class transport final : public channel_listener, public std::enable_shared_from_this<transport> {
 public:
   transport(std::weak_ptr<bus_core> bus, std::vector<slot_declaration> slots, std::shared_ptr<const json_forms> forms,
@@ -47,8 +48,11 @@ public:
   timer_service& timers() override { return *timers_; }
 
 private:
-  void announce_all();
-  void announce(const handler_key& key);
+  void look(const handler_key& key);
+  bool announce_all(const bus_core& bus);
+  bool announce(const bus_core& bus, const handler_key& key);
+  bool announce_ignored();
+  void look_again_later();
 
   const std::weak_ptr<bus_core> bus_;
   const std::vector<slot_declaration> slots_;
@@ -57,8 +61,11 @@ private:
   const std::shared_ptr<timer_service> timers_;
   std::shared_ptr<call_target> target_; // written once, before started_
   std::atomic<call_target*> started_{nullptr};
-  serial_queue<handler_key> to_announce_; // a key without a slot stands for a new connection: everything
-  std::set<handler_key> announced_;       // touched only by what the queue runs
+  serial_queue<handler_key> to_look_at_; // a key without a slot stands for all
+  // Touched only by what the queue runs:
+  std::set<handler_key> announced_;
+  bool told_ignored_ = false;
+  bool looks_again_ = false;
 };
 
 } // namespace cluster_channel::detail
