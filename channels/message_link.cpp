@@ -100,11 +100,15 @@ bool message_link::with_channel(F f) {
     channel = channel_;
     ++inside_;
   }
-  const std::shared_ptr<void> inside{nullptr, [this](std::nullptr_t) {
-                                       std::lock_guard guard{gate_mutex_};
-                                       if (--inside_ == 0)
-                                         gate_.notify_all();
-                                     }};
+  struct leave {
+    message_link& link;
+    ~leave() {
+      std::lock_guard guard{link.gate_mutex_};
+      if (--link.inside_ == 0)
+        link.gate_.notify_all();
+    }
+  };
+  const leave at_end{*this};
   f(*channel); // the channel, if not `channel_`, stays while somebody is inside
   return true;
 }
