@@ -276,24 +276,28 @@ void child_proxy_state::receive_hello(const hello& theirs) {
     gone(failure_of(err), true, true);
     return;
   }
-  become_ready(theirs);
+  std::vector<std::string> slots;
+  for (const auto& slot : theirs.slots)
+    slots.push_back(slot.name);
+  become_ready(std::move(slots));
 }
 
 /// ts-event-bus shares the declaration, but does not say so: whatever the master has, the child may have.
 void child_proxy_state::greet_without_hello() {
-  hello theirs;
-  if (const auto forms = settings_->forms())
-    for (const auto& entry : *forms)
-      theirs.slots.push_back({entry.first, {}});
-  become_ready(theirs);
+  const auto forms = settings_->forms();
+  if (!forms) { // the master has no bus yet
+    become_ready(std::nullopt);
+    return;
+  }
+  std::vector<std::string> slots;
+  for (const auto& entry : *forms)
+    slots.push_back(entry.first);
+  become_ready(std::move(slots));
 }
 
-void child_proxy_state::become_ready(const hello& theirs) {
+void child_proxy_state::become_ready(std::optional<std::vector<std::string>> slots) {
   greeted_ = true;
-  node_hello event{process_.node};
-  for (const auto& slot : theirs.slots)
-    event.slots.push_back(slot.name);
-  caf::anon_send(supervisor_, std::move(event));
+  caf::anon_send(supervisor_, node_hello{process_.node, std::move(slots)});
   if (!status_)
     self_->become(serving());
 }

@@ -61,7 +61,7 @@ private:
   void receive(const caf::io::new_data_msg& msg);
   void receive_hello(const hello& theirs);
   void greet_without_hello();
-  void become_ready(const hello& theirs);
+  void become_ready(std::optional<std::vector<std::string>> slots);
   /// What the child tells besides answers. @returns what is wrong with it.
   caf::error receive_other(message& msg);
   caf::error receive_call(request& call);

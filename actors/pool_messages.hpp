@@ -12,6 +12,7 @@
 #include <caf/allowed_unsafe_message_type.hpp>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -104,12 +105,12 @@ struct launch_nodes {
   std::size_t count = 0;
 };
 
-/// Supervisor to router: `node` takes calls, as `assign_calls` to `proxy`. It declares `slots`.
+/// Supervisor to router: `node` takes calls, as `assign_calls` to `proxy`. It declares `slots`, if that is known.
 struct node_ready {
   node_id node = 0;
   std::int32_t pid = 0;
   caf::actor proxy;
-  std::vector<std::string> slots = {};
+  std::optional<std::vector<std::string>> slots = std::vector<std::string>{};
 };
 
 /// Proxy to supervisor, once per proxy, and from there to the router if the node was ready: the node is lost, and this
@@ -199,10 +200,10 @@ struct pool_announcement {
 
 // -- supervisor <-> proxy -----------------------------------------------------
 
-/// Proxy to supervisor: the child said hello and agrees. It declares `slots`.
+/// Proxy to supervisor: the child said hello and agrees. It declares `slots`, if that is known.
 struct node_hello {
   node_id node = 0;
-  std::vector<std::string> slots = {};
+  std::optional<std::vector<std::string>> slots = std::vector<std::string>{};
 };
 
 /// Supervisor to proxy: send end of file to the child.

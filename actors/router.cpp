@@ -235,10 +235,11 @@ void router_state::node_is_ready(const node_ready& event) {
   proxies_.emplace(event.node, event.proxy);
   if (const auto introduced = introduced_.extract(event.node); introduced.empty() || !introduced.mapped().listens)
     tell_all(event.proxy);
-  declared_.insert(event.slots.begin(), event.slots.end());
-  // A slot that no node declares will never have a handler: the child says so best.
-  if (!declared_.empty()) // else nobody knows yet what is declared
+  if (event.slots) {
+    declared_.insert(event.slots->begin(), event.slots->end());
+    // A slot that no node declares will never have a handler: the child says so best.
     release_held([this](const pending_call& x) { return !declared_.contains(x.slot); });
+  }
   table_.node_ready(event.node);
   dispatch();
 }

@@ -26,7 +26,7 @@ template <class T>
 concept may_be_missing = optional_like<T> || std::same_as<T, std::monostate>;
 
 /// Bounds the work on one value: the alternatives of nested variants are tried one in another.
-inline constexpr std::size_t json_steps_max = std::size_t{1} << 24;
+inline constexpr std::size_t json_steps_max = std::size_t{1} << 23;
 
 /// Reads values until the first problem. One thread; borrows the JSON while it reads.
 class json_reader {
@@ -39,7 +39,7 @@ public:
   template <class T>
   bool operator()(const value& in, T& x) {
     if (++steps_ > json_steps_max)
-      return fail("it takes too many steps to find out which alternatives of variants fit");
+      return fail_for_steps();
     if constexpr (read_by_user<T>)
       return read_user(in, x);
     else if constexpr (std::same_as<T, std::monostate>)
@@ -87,6 +87,8 @@ private:
   bool fail(const value& in, std::string_view wanted) {
     return fail(std::string{wanted} + " was expected, " + std::string{boost::json::to_string(in.kind())} + " came");
   }
+
+  bool fail_for_steps() { return fail("it takes too many steps to find out which alternatives of variants fit"); }
 
   /// Says where the problem is.
   bool inside(std::string_view place) { return fail(std::string{place} + ": " + problem_); }
@@ -274,7 +276,9 @@ private:
       x = std::move(y);
       return true;
     };
-    return (fits(Ts{}) || ...) || fail("none of the alternatives of a variant fits");
+    if ((fits(Ts{}) || ...))
+      return true;
+    return steps_ > json_steps_max ? fail_for_steps() : fail("none of the alternatives of a variant fits");
   }
 
   template <class T>

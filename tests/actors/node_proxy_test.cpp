@@ -120,7 +120,7 @@ protected:
 TEST_F(NodeProxy, TheFirstMessageStandsForAHelloOfTheMastersOwnSlots) {
   start();
   register_handler("echo");
-  EXPECT_THAT(event<node_hello>().slots, ElementsAre("echo", "log"));
+  EXPECT_THAT(event<node_hello>().slots.value(), ElementsAre("echo", "log"));
   const auto said = event<node_announcement>();
   EXPECT_EQ(std::get<handler_registered>(said.what).slot, "echo");
 }

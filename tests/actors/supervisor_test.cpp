@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace cluster_channel {
@@ -44,7 +45,7 @@ TEST(Supervisor, AProxyThatCrashesLosesItsNodeAndNothingElse) {
   const auto make_proxy = [&](const caf::actor& supervisor, const process_started& process, std::size_t) {
     last_proxy = system.spawn([supervisor, node = process.node](caf::event_based_actor* self) -> caf::behavior {
       self->link_to(supervisor);
-      caf::anon_send(supervisor, node_hello{node, {"slot"}});
+      caf::anon_send(supervisor, node_hello{node, std::vector<std::string>{"slot"}});
       return {[](const process_exited&) {}};
     });
     return last_proxy;
