@@ -60,12 +60,12 @@ caf::behavior supervisor_state::start(caf::event_based_actor* self, const pool_o
   program_failed_.resize(program_nodes_.size());
   self->link_to(router);
   // A proxy is linked to this actor, to end with it; its own end is the affair of the down handler.
-  self->set_exit_handler([this](const caf::exit_msg& exit) {
+  self->set_exit_handler([this](caf::exit_msg& exit) {
     for (const auto& [node, child] : children_)
       if (child.proxy && child.proxy.address() == exit.source)
         return;
     if (exit.reason)
-      self_->quit(exit.reason);
+      self_->quit(std::move(exit.reason));
   });
   // A proxy says node_gone before it ends; one that ends without doing so has crashed.
   self->set_down_handler([this](const caf::down_msg& down) {
