@@ -8,7 +8,6 @@ namespace cluster_channel::parity {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::IsEmpty;
 
 int doubled(int x) {
   return 2 * x;
