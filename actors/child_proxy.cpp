@@ -1,4 +1,5 @@
 #include <cluster_channel/actors/child_proxy.hpp>
+#include <cluster_channel/actors/detail/closing_broker.hpp>
 #include <cluster_channel/actors/hello.hpp>
 #include <cluster_channel/actors/registration_table.hpp>
 
@@ -38,7 +39,7 @@ namespace cluster_channel {
 caf::actor spawn_child_proxy(caf::actor_system& system, const caf::actor& supervisor, const caf::actor& router,
                              const process_started& process, std::shared_ptr<const link_settings> settings,
                              std::size_t program) {
-  using actor_type = caf::stateful_actor<child_proxy_state, caf::io::broker>;
+  using actor_type = caf::stateful_actor<child_proxy_state, detail::closing_broker>;
   return system.middleman().spawn_broker(
       [](actor_type* self, const caf::actor& its_supervisor, const caf::actor& its_router,
          const process_started& its_process, const std::shared_ptr<const link_settings>& its_settings,

@@ -1,70 +1,116 @@
-// Which calls run out of time, and when the next one does.
+// Which calls run out of time, and when an actor that watches them has to look.
 //
-// A plain value; the clock is the caller's. Calls of one pool share few distinct timeouts, so each timeout has a line
-// of its own in which deadlines only grow: adding is O(number of distinct timeouts), expiring needs no search, and
-// a call that was answered is simply skipped. Not thread-safe.
+// Plain values; the clock is the caller's. Not thread-safe.
 #pragma once
 
 #include <cluster_channel/serialization/message.hpp>
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
-#include <deque>
-#include <map>
+#include <functional>
 #include <optional>
 #include <utility>
 #include <vector>
 
 namespace cluster_channel {
 
+/// The deadlines of open calls, the earliest first: a binary heap. Adding and expiring are O(log n) whatever the mix of
+/// deadlines. A call that ended is not searched for: its entries are skipped when they are due, or dropped by
+/// `forget_answered`.
 class deadline_queue {
 public:
   using clock = std::chrono::steady_clock;
 
-  /// Adds `call`, which runs out of time at `now + timeout`. `now` never goes back.
-  void add(call_id call, clock::time_point now, clock::duration timeout) {
-    lines_[timeout].emplace_back(now + timeout, call);
+  /// Adds `call`, of which something runs out at `deadline`. A call may be added several times.
+  void add(call_id call, clock::time_point deadline) {
+    heap_.emplace_back(deadline, call);
+    std::push_heap(heap_.begin(), heap_.end(), later);
   }
 
-  /// Takes out and returns the calls whose deadline is not after `now`, including those answered meanwhile.
+  /// Takes out the calls whose deadline is not after `now`, the earliest first, including those answered meanwhile.
   std::vector<call_id> expire(clock::time_point now) {
     std::vector<call_id> result;
-    for (auto& [timeout, line] : lines_)
-      for (; !line.empty() && line.front().first <= now; line.pop_front())
-        result.push_back(line.front().second);
-    std::erase_if(lines_, [](const auto& line) { return line.second.empty(); });
+    while (!heap_.empty() && heap_.front().first <= now)
+      result.push_back(take_front());
     return result;
   }
 
-  /// Drops entries of which `is_open(call)` is false: from the front always, from the whole queue once it holds far
-  /// more entries than `open_calls`. Keeps memory in proportion to the open calls.
+  /// The earliest deadline of a call of which `is_open(call)` is true; drops those before it.
+  template <class IsOpen>
+  std::optional<clock::time_point> next(IsOpen is_open) {
+    while (!heap_.empty() && !is_open(heap_.front().second))
+      take_front();
+    return heap_.empty() ? std::nullopt : std::optional{heap_.front().first};
+  }
+
+  /// Drops the entries of which `is_open(call)` is false once there are far more entries than `open_calls`: so memory
+  /// stays in proportion to the open calls, at a constant cost for each call.
   template <class IsOpen>
   void forget_answered(std::size_t open_calls, IsOpen is_open) {
-    const auto answered = [&](const entry& x) { return !is_open(x.second); };
-    std::size_t entries = 0;
-    for (auto& [timeout, line] : lines_) {
-      while (!line.empty() && answered(line.front()))
-        line.pop_front();
-      entries += line.size();
-    }
-    if (entries > 2 * open_calls + 1024)
-      for (auto& [timeout, line] : lines_)
-        std::erase_if(line, answered);
-    std::erase_if(lines_, [](const auto& line) { return line.second.empty(); });
+    if (heap_.size() <= 2 * open_calls + 1024)
+      return;
+    std::erase_if(heap_, [&](const entry& x) { return !is_open(x.second); });
+    std::make_heap(heap_.begin(), heap_.end(), later);
+    if (heap_.capacity() > 4 * heap_.size() + 4096)
+      heap_.shrink_to_fit();
   }
 
-  /// The earliest deadline, if there is one.
-  std::optional<clock::time_point> next() const {
-    std::optional<clock::time_point> result;
-    for (const auto& [timeout, line] : lines_)
-      if (!line.empty() && (!result || line.front().first < *result))
-        result = line.front().first;
-    return result;
-  }
+  std::size_t size() const noexcept { return heap_.size(); }
 
 private:
   using entry = std::pair<clock::time_point, call_id>;
-  std::map<clock::duration, std::deque<entry>> lines_;
+
+  /// Puts the earliest deadline to the front of the heap, and equal ones in the order of the calls.
+  static constexpr auto later = std::greater<entry>{};
+
+  call_id take_front() {
+    std::pop_heap(heap_.begin(), heap_.end(), later);
+    const auto call = heap_.back().second;
+    heap_.pop_back();
+    return call;
+  }
+
+  std::vector<entry> heap_;
+};
+
+/// Decides when an actor sends itself a tick, so as to look at its deadlines.
+///
+/// A tick that is on its way cannot be taken back in CAF. So no tick is sent if one is on its way that comes in time,
+/// and an earlier one is rounded down to one of four times an octave: however deadlines come, only a few dozen ticks
+/// are on their way at a time, and each is sent once. A tick that comes too early leads to another one.
+class tick_schedule {
+public:
+  using clock = std::chrono::steady_clock;
+
+  /// The time at which a tick must be sent to arrive, so that one arrives at `next` at the latest; empty if one does.
+  std::optional<clock::time_point> arm(clock::time_point now, clock::time_point next) {
+    if (!ticks_.empty() && ticks_.back() <= next)
+      return std::nullopt;
+    ticks_.push_back(ticks_.empty() ? std::max(now, next) : rounded_down(now, next));
+    return ticks_.back();
+  }
+
+  /// A tick has arrived.
+  void ticked(clock::time_point now) {
+    while (!ticks_.empty() && ticks_.back() <= now)
+      ticks_.pop_back();
+  }
+
+  std::size_t on_their_way() const noexcept { return ticks_.size(); }
+
+private:
+  static clock::time_point rounded_down(clock::time_point now, clock::time_point next) {
+    constexpr clock::duration exact_below = std::chrono::milliseconds{1};
+    if (next - now < exact_below)
+      return std::max(now, next);
+    auto distance = static_cast<std::uint64_t>((next - now).count());
+    const auto dropped_bits = std::bit_width(distance) - 3;
+    distance = distance >> dropped_bits << dropped_bits;
+    return now + clock::duration{static_cast<clock::rep>(distance)};
+  }
+
+  std::vector<clock::time_point> ticks_; // the latest first
 };
 
 } // namespace cluster_channel

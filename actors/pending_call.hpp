@@ -4,6 +4,7 @@
 // a request hands it to a bus. It belongs to one holder at a time and passes between threads by message.
 #pragma once
 
+#include <cluster_channel/actors/router_inbox.hpp>
 #include <cluster_channel/serialization/message.hpp>
 
 #include <caf/allowed_unsafe_message_type.hpp>
@@ -30,15 +31,16 @@ inline constexpr caf::timespan no_timeout = caf::timespan::max();
 
 /// One call. Whoever holds it ends it with `finish`; dropping it unfinished ends it with `channel_closed`, so that no
 /// race between actors that terminate can lose a call.
-class pending_call {
+class pending_call : public inbox_item {
 public:
   pending_call(std::string to_slot, std::string its_param, bytes request, std::shared_ptr<answer_sink> sink)
-      : slot{std::move(to_slot)}, param{std::move(its_param)}, data{std::move(request)}, sink_{std::move(sink)} {}
+      : inbox_item{kind::call},
+        slot{std::move(to_slot)},
+        param{std::move(its_param)},
+        data{std::move(request)},
+        sink_{std::move(sink)} {}
 
-  pending_call(const pending_call&) = delete;
-  pending_call& operator=(const pending_call&) = delete;
-
-  ~pending_call() { fail(errc::channel_closed, "the channel was closed before the call was answered"); }
+  ~pending_call() override { fail(errc::channel_closed, "the channel was closed before the call was answered"); }
 
   /// Ends the call; the first end wins, later ones are dropped. A failure without slot and parameter gets those of
   /// the call.

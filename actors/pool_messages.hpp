@@ -198,6 +198,17 @@ struct pool_announcement {
   message what;
 };
 
+/// Bus to router: take what was pushed onto the inbox.
+struct inbox_filled {};
+
+/// What a bus sends besides calls through the inbox, as it must neither overtake them nor be overtaken.
+class bus_message final : public inbox_item {
+public:
+  using content = std::variant<announce_to_nodes, child_answer>;
+  explicit bus_message(content msg) : inbox_item{kind::other}, what{std::move(msg)} {}
+  content what;
+};
+
 // -- supervisor <-> proxy -----------------------------------------------------
 
 /// Proxy to supervisor: the child said hello and agrees. It declares `slots`, if that is known.
@@ -225,6 +236,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::node_introduced)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::tell_child)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::announce_to_nodes)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::pool_announcement)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::inbox_filled)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::launch_nodes)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::node_ready)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::node_gone)

@@ -10,65 +10,79 @@ route_table::route_table(const route_limits& limits) : limits_{limits} {
 }
 
 bool route_table::submit(call_id call, std::size_t size) {
-  // A node with room never coexists with waiting calls except while a launch is under way, so the bound is on the line.
-  const auto goes_out_at_once = in_line() == 0 && !with_room_.empty();
-  if (!goes_out_at_once && !has_room_for(size))
-    return false;
-  line_.push_back(call);
-  waiting_.emplace(call, size);
-  waiting_bytes_ += size;
-  hold_launches_ = false;
-  return true;
+  return submit(call, size, false);
 }
 
 bool route_table::submit_held(call_id call, std::size_t size) {
-  if (!has_room_for(size))
+  return submit(call, size, true);
+}
+
+bool route_table::submit(call_id call, std::size_t size, bool held) {
+  // A node with room never coexists with waiting calls except while a launch is under way, so the bound is on the line.
+  const auto goes_out_at_once = !held && in_line() < free_places_;
+  if (!goes_out_at_once && !has_room_for(size))
     return false;
-  held_.insert(call);
-  waiting_.emplace(call, size);
+  if (held)
+    ++held_;
+  else
+    line_.push_back(call);
+  waiting_.emplace(call, waiting_call{size, held});
   waiting_bytes_ += size;
   hold_launches_ = false;
   return true;
 }
 
 void route_table::release(call_id call) {
-  if (held_.erase(call) > 0)
-    line_.insert(std::upper_bound(line_.begin(), line_.end(), call), call);
+  auto pos = waiting_.find(call);
+  if (pos == waiting_.end() || !pos->second.held)
+    return;
+  pos->second.held = false;
+  --held_;
+  released_.insert(call);
 }
 
 void route_table::node_ready(node_id node) {
   if (launching_ > 0)
     --launching_;
   hold_launches_ = false;
-  auto [pos, added] = nodes_.emplace(node, room{0, std::numeric_limits<std::uint64_t>::max() - ++uses_, node});
-  if (added)
-    with_room_.insert(pos->second);
+  const auto [pos, added] = nodes_.try_emplace(node);
+  if (!added)
+    return;
+  pos->second.age = std::numeric_limits<std::uint64_t>::max() - ++uses_;
+  free_places_ += limits_.calls_per_node;
+  enlist(node, pos->second);
 }
 
 bool route_table::complete(node_id node, call_id call) {
-  auto pos = running_.find(call);
-  if (pos == running_.end() || pos->second != node)
+  const auto pos = running_.find(call);
+  if (pos == running_.end() || pos->second.node != node)
     return false;
-  running_.erase(pos);
   auto& where = nodes_.at(node);
-  set_load(where, where.load - 1);
+  delist(node, where);
+  // The last one takes its place.
+  const auto place = pos->second.place;
+  const auto last = where.running.back();
+  where.running[place] = last;
+  where.running.pop_back();
+  running_.erase(pos);
+  if (last != call)
+    running_.at(last).place = place;
+  ++free_places_;
+  enlist(node, where);
   return true;
 }
 
 std::vector<call_id> route_table::remove_node(node_id node) {
-  std::vector<call_id> result;
-  auto pos = nodes_.find(node);
+  const auto pos = nodes_.find(node);
   if (pos == nodes_.end())
-    return result;
-  with_room_.erase(pos->second);
+    return {};
+  delist(node, pos->second);
+  auto result = std::move(pos->second.running);
   nodes_.erase(pos);
+  free_places_ -= limits_.calls_per_node - result.size();
   hold_launches_ = false;
-  std::erase_if(running_, [&](const auto& entry) {
-    if (entry.second != node)
-      return false;
-    result.push_back(entry.first);
-    return true;
-  });
+  for (const auto call : result)
+    running_.erase(call);
   std::sort(result.begin(), result.end());
   return result;
 }
@@ -82,12 +96,15 @@ std::vector<call_id> route_table::launches_failed(std::size_t count) {
 }
 
 bool route_table::withdraw(call_id call) {
-  auto pos = waiting_.find(call);
+  const auto pos = waiting_.find(call);
   if (pos == waiting_.end())
     return false;
-  waiting_bytes_ -= pos->second;
+  waiting_bytes_ -= pos->second.size;
+  if (pos->second.held)
+    --held_;
+  else
+    released_.erase(call);
   waiting_.erase(pos);
-  held_.erase(call);
   // Keeps the line within twice the waiting calls however many are withdrawn from its middle.
   if (line_.size() > 2 * in_line() + 64)
     std::erase_if(line_, [this](call_id id) { return !in_line(id); });
@@ -97,40 +114,35 @@ bool route_table::withdraw(call_id call) {
 std::vector<call_id> route_table::withdraw_all() {
   std::vector<call_id> result;
   result.reserve(waiting_.size());
-  for (const auto& [call, size] : waiting_)
-    result.push_back(call);
+  for (const auto& entry : waiting_)
+    result.push_back(entry.first);
   std::sort(result.begin(), result.end());
   line_.clear();
-  held_.clear();
+  released_.clear();
   waiting_.clear();
+  held_ = 0;
   waiting_bytes_ = 0;
   return result;
 }
 
 route_table::plan route_table::dispatch() {
   plan out;
-  forget_withdrawn();
   // Idle nodes first.
-  while (in_line() > 0 && !with_room_.empty() && is_idle(*with_room_.begin()))
-    assign_front(nodes_.at(with_room_.begin()->node), out);
+  while (in_line() > 0 && idle_ > 0)
+    assign_front(out);
   // Then new nodes: one for each call that waits for one, and what the minimum asks for. A held call has its node in
   // one that is idle.
   const auto live = nodes_.size() + launching_;
-  const auto served = launching_ + (held_.empty() ? 0 : std::min(idle_nodes(), held_.size()));
+  const auto served = launching_ + std::min(idle_, held_);
   const auto wanted = waiting_.size() > served ? waiting_.size() - served : 0;
   const auto missing = limits_.nodes_min > live ? limits_.nodes_min - live : 0;
   const auto allowed = limits_.nodes_max > live ? limits_.nodes_max - live : 0;
   out.launch = hold_launches_ ? 0 : std::min(std::max(wanted, missing), allowed);
   launching_ += out.launch;
   // Then nodes with room. Calls for which a node is being launched wait for it rather than queue up behind another.
-  while (in_line() > launching_ && !with_room_.empty())
-    assign_front(nodes_.at(with_room_.begin()->node), out);
+  while (in_line() > launching_ && may_take_more())
+    assign_front(out);
   return out;
-}
-
-std::size_t route_table::idle_nodes() const noexcept {
-  return static_cast<std::size_t>(
-      std::count_if(with_room_.begin(), with_room_.end(), [this](const room& r) { return is_idle(r); }));
 }
 
 bool route_table::has_room_for(std::size_t size) const noexcept {
@@ -138,36 +150,60 @@ bool route_table::has_room_for(std::size_t size) const noexcept {
          size <= limits_.buffer_bytes_max - waiting_bytes_;
 }
 
-void route_table::set_load(room& node, std::size_t load) {
-  auto handle = with_room_.extract(node);
-  if (load > node.load)
-    node.age = std::numeric_limits<std::uint64_t>::max() - ++uses_;
-  node.load = load;
+bool route_table::in_line(call_id call) const {
+  const auto pos = waiting_.find(call);
+  return pos != waiting_.end() && !pos->second.held;
+}
+
+void route_table::enlist(node_id node, const node_entry& entry) {
+  const auto load = entry.running.size();
+  idle_ += load == 0 ? 1 : 0;
   if (load >= limits_.calls_per_node)
     return;
-  if (handle.empty()) {
-    with_room_.insert(node);
+  if (spare_room_.empty()) {
+    with_room_.insert({load, entry.age, node});
     return;
   }
-  handle.value() = node;
-  with_room_.insert(std::move(handle));
+  spare_room_.value() = {load, entry.age, node};
+  with_room_.insert(std::move(spare_room_));
 }
 
-void route_table::assign_front(room& node, plan& out) {
-  const auto call = line_.front();
-  line_.pop_front();
-  auto pos = waiting_.find(call);
-  waiting_bytes_ -= pos->second;
-  waiting_.erase(pos);
-  running_.emplace(call, node.node);
-  set_load(node, node.load + 1);
-  out.assign.push_back({call, node.node});
-  forget_withdrawn();
+void route_table::delist(node_id node, const node_entry& entry) {
+  const auto load = entry.running.size();
+  idle_ -= load == 0 ? 1 : 0;
+  if (load < limits_.calls_per_node)
+    spare_room_ = with_room_.extract({load, entry.age, node});
 }
 
-void route_table::forget_withdrawn() {
+/// The oldest call of the line.
+std::optional<call_id> route_table::take_front() {
   while (!line_.empty() && !in_line(line_.front()))
     line_.pop_front();
+  if (released_.empty() && line_.empty())
+    return std::nullopt;
+  if (released_.empty() || (!line_.empty() && line_.front() < *released_.begin())) {
+    const auto call = line_.front();
+    line_.pop_front();
+    return call;
+  }
+  return released_.extract(released_.begin()).value();
+}
+
+/// Gives the oldest call of the line, of which there is one, to the node that is to have it.
+void route_table::assign_front(plan& out) {
+  const auto call = take_front().value();
+  const auto pos = waiting_.find(call);
+  waiting_bytes_ -= pos->second.size;
+  waiting_.erase(pos);
+  const auto node = with_room_.begin()->node;
+  auto& entry = nodes_.at(node);
+  delist(node, entry);
+  running_.emplace(call, running_call{node, entry.running.size()});
+  entry.running.push_back(call);
+  entry.age = std::numeric_limits<std::uint64_t>::max() - ++uses_;
+  --free_places_;
+  enlist(node, entry);
+  out.assign.push_back({call, node});
 }
 
 } // namespace cluster_channel

@@ -7,12 +7,14 @@
 
 #include <cluster_channel/serialization/message.hpp>
 
+#include <boost/unordered/unordered_flat_map.hpp>
+
 #include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <set>
-#include <unordered_map>
 #include <vector>
 
 namespace cluster_channel {
@@ -86,7 +88,7 @@ public:
   std::size_t running() const noexcept { return running_.size(); }
   std::size_t ready_nodes() const noexcept { return nodes_.size(); }
   std::size_t launching_nodes() const noexcept { return launching_; }
-  std::size_t idle_nodes() const noexcept;
+  std::size_t idle_nodes() const noexcept { return idle_; }
 
 private:
   // Order of preference among nodes with room: least loaded, and among those the one used last, whose caches are warm.
@@ -97,21 +99,45 @@ private:
     friend auto operator<=>(const room&, const room&) = default;
   };
 
+  /// A ready node. The size of `running` is its load.
+  struct node_entry {
+    std::uint64_t age = 0;
+    std::vector<call_id> running;
+  };
+
+  /// A call that waits: in the line, or held.
+  struct waiting_call {
+    std::size_t size = 0;
+    bool held = false;
+  };
+
+  /// Where a call runs.
+  struct running_call {
+    node_id node = 0;
+    std::size_t place = 0; // in its node's `running`
+  };
+
+  bool submit(call_id call, std::size_t size, bool held);
   bool has_room_for(std::size_t size) const noexcept;
-  std::size_t in_line() const noexcept { return waiting_.size() - held_.size(); }
-  bool in_line(call_id call) const { return waiting_.contains(call) && !held_.contains(call); }
-  bool is_idle(const room& r) const noexcept { return r.load == 0; }
-  void set_load(room& node, std::size_t load);
-  void assign_front(room& node, plan& out);
-  void forget_withdrawn();
+  std::size_t in_line() const noexcept { return waiting_.size() - held_; }
+  bool in_line(call_id call) const;
+  bool may_take_more() const noexcept { return !with_room_.empty(); }
+  void enlist(node_id node, const node_entry& entry);
+  void delist(node_id node, const node_entry& entry);
+  std::optional<call_id> take_front();
+  void assign_front(plan& out);
 
   route_limits limits_;
-  std::deque<call_id> line_;                         // may hold withdrawn calls
-  std::unordered_map<call_id, std::size_t> waiting_; // call -> payload bytes, of those in the line and those held
-  std::set<call_id> held_;                           // waiting, and not in the line
-  std::unordered_map<call_id, node_id> running_;
-  std::unordered_map<node_id, room> nodes_; // ready nodes
-  std::set<room> with_room_;                // ready nodes with load < calls_per_node
+  std::deque<call_id> line_;   // may hold withdrawn calls
+  std::set<call_id> released_; // in the line too: were held, and came before its end
+  boost::unordered_flat_map<call_id, waiting_call> waiting_;
+  boost::unordered_flat_map<call_id, running_call> running_;
+  boost::unordered_flat_map<node_id, node_entry> nodes_; // ready nodes
+  std::set<room> with_room_;                             // ready nodes with load < calls_per_node
+  std::set<room>::node_type spare_room_;                 // saves an allocation for each call
+  std::size_t held_ = 0;
+  std::size_t idle_ = 0;
+  std::size_t free_places_ = 0; // of all ready nodes together
   std::size_t waiting_bytes_ = 0;
   std::size_t launching_ = 0;
   std::uint64_t uses_ = 0;

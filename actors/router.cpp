@@ -1,19 +1,23 @@
+#include <cluster_channel/actors/detail/closing_broker.hpp>
 #include <cluster_channel/actors/requester.hpp>
 #include <cluster_channel/actors/router.hpp>
 
-#include <caf/io/broker.hpp>
 #include <caf/io/middleman.hpp>
 #include <caf/send.hpp>
 #include <caf/stateful_actor.hpp>
 
 #include <algorithm>
+#include <limits>
 
 namespace cluster_channel {
 
 namespace {
 
-struct deadline_tick {};
+struct deadline_tick {
+  std::chrono::steady_clock::time_point when;
+};
 struct drain_expired {};
+struct take_more {};
 struct outbox_is_due {};
 
 /// Answers a `slot_request`.
@@ -32,10 +36,19 @@ private:
   requester to_;
 };
 
+/// Most that is taken from the inbox before other messages, and the links, have their turn.
+constexpr std::size_t taken_at_once = 1024;
+
 template <class Self>
-caf::behavior router_actor(Self* self, const pool_options& options) {
+caf::behavior router_actor(Self* self, const pool_options& options, std::shared_ptr<router_inbox> inbox) {
   return self->state.start(
-      self, [self](caf::behavior next) { self->become(std::move(next)); }, options);
+      self, [self](caf::behavior next) { self->become(std::move(next)); }, options, std::move(inbox));
+}
+
+/// `time` from `start`, or the end of time.
+std::chrono::steady_clock::time_point after(std::chrono::steady_clock::time_point start, caf::timespan time) {
+  constexpr auto end = std::chrono::steady_clock::time_point::max();
+  return time < end - start ? start + time : end;
 }
 
 } // namespace
@@ -45,21 +58,44 @@ caf::behavior router_actor(Self* self, const pool_options& options) {
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::deadline_tick)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::drain_expired)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::outbox_is_due)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::take_more)
 
 namespace cluster_channel {
 
-caf::actor spawn_router(caf::actor_system& system, const pool_options& options) {
-  using actor_type = caf::stateful_actor<router_state, caf::io::broker>;
-  return system.middleman().spawn_broker(router_actor<actor_type>, options);
+std::shared_ptr<router_inbox> make_router_inbox(const pool_options& options) {
+  constexpr auto most = std::numeric_limits<std::size_t>::max();
+  const auto nodes = nodes_of(options);
+  const auto running = options.calls_per_node < most / nodes ? nodes * options.calls_per_node : most;
+  return std::make_shared<router_inbox>(router_inbox::limits{
+      .calls_max = options.buffer_calls_max < most - running ? options.buffer_calls_max + running : most,
+      .bytes_max = options.buffer_bytes_max});
 }
 
-caf::actor spawn_scheduled_router(caf::actor_system& system, const pool_options& options) {
-  return system.spawn(router_actor<caf::stateful_actor<router_state>>, options);
+caf::actor spawn_router(caf::actor_system& system, const pool_options& options, std::shared_ptr<router_inbox> inbox) {
+  using actor_type = caf::stateful_actor<router_state, detail::closing_broker>;
+  return system.middleman().spawn_broker(router_actor<actor_type>, options, std::move(inbox));
 }
 
-caf::behavior router_state::start(caf::scheduled_actor* self, become_function become, const pool_options& options) {
+caf::actor spawn_scheduled_router(caf::actor_system& system, const pool_options& options,
+                                  std::shared_ptr<router_inbox> inbox) {
+  return system.spawn(router_actor<caf::stateful_actor<router_state>>, options, std::move(inbox));
+}
+
+std::size_t router_state::key_hash::operator()(const handler_key& key) const noexcept {
+  const std::hash<std::string> hash;
+  return hash(key.slot) * 31 + hash(key.param);
+}
+
+router_state::~router_state() {
+  if (inbox_)
+    inbox_->close();
+}
+
+caf::behavior router_state::start(caf::scheduled_actor* self, become_function become, const pool_options& options,
+                                  std::shared_ptr<router_inbox> inbox) {
   self_ = self;
   become_ = std::move(become);
+  inbox_ = inbox ? std::move(inbox) : std::make_shared<router_inbox>();
   options_ = options;
   table_ = route_table{{.nodes_max = nodes_of(options),
                         .nodes_min = options.min_nodes,
@@ -71,24 +107,13 @@ caf::behavior router_state::start(caf::scheduled_actor* self, become_function be
 
 caf::behavior router_state::serving() {
   return caf::message_handler{
-      [this](pending_call_ptr& call) { submit(std::move(call)); },
-      [this](calls_finished& event) { calls_are_finished(event); },
-      [this](slot_request& msg) { submit(from_request(msg)); },
-      [this](fan_out_ptr& calls) { submit_to_all(*calls); },
       [this](const drain_router& msg) { begin_draining(msg.timeout); },
   }
       .or_else(pool_events());
 }
 
 caf::behavior router_state::draining() {
-  const auto refuse = [](const pending_call_ptr& call) {
-    call->fail(errc::channel_closed, "the channel is closing: no new calls are taken");
-  };
   return caf::message_handler{
-      [refuse](const pending_call_ptr& call) { refuse(call); },
-      [this](calls_finished& event) { calls_are_finished(event); },
-      [this, refuse](slot_request& msg) { refuse(from_request(msg)); },
-      [](const fan_out_ptr&) {}, // ends with channel_closed as it is dropped
       [this](const drain_expired&) { end_draining(); },
   }
       .or_else(pool_events());
@@ -96,17 +121,35 @@ caf::behavior router_state::draining() {
 
 caf::message_handler router_state::pool_events() {
   return {
+      [this](const inbox_filled&) { take_from_inbox(); },
+      [this](const take_more&) {
+        taking_later_ = false;
+        take_from_inbox();
+      },
+      [this](calls_finished& event) { calls_are_finished(event); },
+      [this](pending_call_ptr& call) {
+        submit(std::move(call));
+        dispatch();
+      },
+      [this](slot_request& msg) {
+        submit(from_request(msg));
+        dispatch();
+      },
+      [this](const fan_out_ptr& calls) { submit_to_all(*calls); },
       [this](const node_ready& event) { node_is_ready(event); },
       [this](const node_gone& event) { node_is_gone(event); },
       [this](const launches_gave_up& event) { launches_failed(event); },
       [this](node_announcement& event) { node_announced(event); },
-      [this](announce_to_nodes& msg) { announce(msg); },
+      [this](const announce_to_nodes& msg) { announce(msg); },
       [this](child_call& call) { child_calls(call); },
       [this](child_answer& msg) { answer_child(std::move(msg)); },
       [this](const node_introduced& event) { node_is_introduced(event); },
       [this](attach_bus& msg) { courier_ = std::move(msg.courier); },
       [this](const outbox_is_due&) { empty_outbox(); },
-      [this](const deadline_tick&) { deadline_passed(); },
+      [this](const deadline_tick& msg) {
+        ticks_.ticked(msg.when);
+        deadline_passed();
+      },
       [this](const get_pool_stats&) { return stats(); },
       [this](attach_supervisor& msg) {
         supervisor_ = std::move(msg.supervisor);
@@ -117,53 +160,107 @@ caf::message_handler router_state::pool_events() {
 
 // -- events -------------------------------------------------------------------
 
+void router_state::take_from_inbox() {
+  for (std::size_t count = 0; count < taken_at_once; ++count) {
+    if (taken_.empty())
+      taken_ = inbox_->take();
+    auto item = taken_.next();
+    if (!item)
+      break;
+    take(std::move(item));
+  }
+  dispatch();
+  if (!taken_.empty() && !std::exchange(taking_later_, true))
+    caf::anon_send(caf::actor_cast<caf::actor>(self_), take_more{});
+}
+
+void router_state::take(std::shared_ptr<inbox_item> item) {
+  switch (item->what()) {
+  case inbox_item::kind::call:
+    submit(std::static_pointer_cast<pending_call>(std::move(item)));
+    break;
+  case inbox_item::kind::broadcast:
+    submit_to_all(static_cast<fan_out&>(*item));
+    break;
+  case inbox_item::kind::other:
+    std::visit([this](auto& msg) { take(msg); }, static_cast<bus_message&>(*item).what);
+    break;
+  }
+}
+
+/// To be followed by `dispatch`.
 void router_state::submit(pending_call_ptr call) {
   if (call->finished())
     return;
+  if (draining_) {
+    call->fail(errc::channel_closed, "the channel is closing: no new calls are taken");
+    return;
+  }
   const auto id = ++last_id_;
   const auto held = must_be_held(*call);
   if (!(held ? table_.submit_held(id, call->data.size()) : table_.submit(id, call->data.size()))) {
-    call->fail(errc::buffer_full, "the buffer is full: " + std::to_string(table_.waiting()) + " calls with " +
-                                      std::to_string(table_.waiting_bytes()) +
-                                      " bytes wait; slow down, or raise buffer_calls_max or buffer_bytes_max");
+    call->fail(errc::buffer_full, buffer_full_text(table_.waiting(), table_.waiting_bytes()));
     return;
   }
   if (held)
-    held_.insert(id);
+    held_[{call->slot, call->param}].insert(id);
   use_own_limits(*call);
-  await_deadline(id, call->timeout);
-  await_deadline(id, call->wait_timeout);
-  calls_.emplace(id, open_call{std::move(call), self_->clock().now()});
-  dispatch();
+  auto& open = calls_[id];
+  open.call = std::move(call);
+  open.submitted_at = self_->clock().now();
+  open.held = held;
+  watch(id, open);
 }
 
 void router_state::submit_to_all(fan_out& calls) {
+  if (draining_)
+    return; // it ends with channel_closed as it is dropped
+  empty_outbox(); // it comes after the calls before it
   std::vector<node_id> nodes;
   for (const auto& entry : proxies_)
     nodes.push_back(entry.first);
   std::sort(nodes.begin(), nodes.end());
+  const auto bytes_of_each = calls.bytes();
   auto runs = calls.open(nodes.size());
   const auto now = self_->clock().now();
   for (std::size_t i = 0; i < runs.size(); ++i) {
     auto& call = *runs[i];
     if (call.finished())
       continue;
+    if (!may_broadcast(bytes_of_each)) {
+      call.fail(errc::buffer_full, buffer_full_text(broadcasts_.size(), broadcast_bytes_));
+      continue;
+    }
     const auto id = ++last_id_;
     use_own_limits(call);
-    await_deadline(id, call.timeout);
-    await_deadline(id, call.run_timeout);
     outbox_[nodes[i]].calls.push_back({id, call.slot, call.param, std::move(call.data)});
     broadcasts_.emplace(nodes[i], id);
-    calls_.emplace(id, open_call{std::move(runs[i]), now, nodes[i], now, true});
+    broadcast_bytes_ += bytes_of_each;
+    auto& open = calls_[id];
+    open = open_call{.call = std::move(runs[i]),
+                     .submitted_at = now,
+                     .sent_at = now,
+                     .node = nodes[i],
+                     .broadcast_bytes = bytes_of_each,
+                     .broadcast = true};
+    watch(id, open);
   }
   empty_outbox();
+}
+
+/// Whether one more run of a broadcast, with a request of `size` bytes, can be open. What was sent to a node that is
+/// busy waits on its link.
+bool router_state::may_broadcast(std::size_t size) const {
+  return broadcasts_.empty() ||
+         (broadcasts_.size() < options_.buffer_calls_max && broadcast_bytes_ <= options_.buffer_bytes_max &&
+          size <= options_.buffer_bytes_max - broadcast_bytes_);
 }
 
 void router_state::node_announced(node_announcement& event) {
   if (const auto* added = std::get_if<handler_registered>(&event.what)) {
     if (!registrations_.add(event.node, added->slot, added->param))
       return;
-    release_held([&](const pending_call& x) { return x.slot == added->slot && x.param == added->param; });
+    release_held({added->slot, added->param});
     tell_bus(event.what);
     dispatch();
   } else if (const auto* removed = std::get_if<handler_unregistered>(&event.what)) {
@@ -179,7 +276,7 @@ void router_state::tell_bus(message what) {
     caf::anon_send(courier_, pool_announcement{std::move(what)});
 }
 
-void router_state::announce(announce_to_nodes& msg) {
+void router_state::announce(const announce_to_nodes& msg) {
   if (const auto* added = std::get_if<handler_registered>(&msg.what))
     announced_.emplace(added->slot, added->param);
   else if (const auto* removed = std::get_if<handler_unregistered>(&msg.what))
@@ -236,9 +333,8 @@ void router_state::node_is_ready(const node_ready& event) {
   if (const auto introduced = introduced_.extract(event.node); introduced.empty() || !introduced.mapped().listens)
     tell_all(event.proxy);
   if (event.slots) {
-    declared_.insert(event.slots->begin(), event.slots->end());
-    // A slot that no node declares will never have a handler: the child says so best.
-    release_held([this](const pending_call& x) { return !declared_.contains(x.slot); });
+    declare(event.node, *event.slots);
+    release_undeclared(); // a slot that no node declares will never have a handler: the child says so best
   }
   table_.node_ready(event.node);
   dispatch();
@@ -249,6 +345,7 @@ void router_state::node_is_gone(const node_gone& event) {
     return;
   for (auto& key : registrations_.node_gone(event.node))
     tell_bus(handler_unregistered{std::move(key.slot), std::move(key.param)});
+  undeclare(event.node);
   auto lost = table_.remove_node(event.node);
   for (auto pos = broadcasts_.lower_bound({event.node, 0}); pos != broadcasts_.end() && pos->first == event.node; ++pos)
     lost.push_back(pos->second);
@@ -273,19 +370,23 @@ void router_state::launches_failed(const launches_gave_up& event) {
 }
 
 void router_state::deadline_passed() {
-  timer_.reset();
   const auto now = self_->clock().now();
   for (auto id : deadlines_.expire(now)) {
     auto pos = calls_.find(id);
     if (pos == calls_.end())
       continue;
-    auto text = overdue(pos->second, now);
-    if (!text)
-      continue;          // it waited for a node no longer than it may
+    auto& open = pos->second;
+    open.watched = clock::time_point::max();
+    if (deadline_of(open) > now) {
+      watch(id, open); // it has another limit than when this one was noted
+      continue;
+    }
+    failure what{.code = errc::timed_out, .text = overdue_text(open), .node = open.node};
     table_.withdraw(id); // a running call stays on its node until the node answers
-    finish(id, failure{.code = errc::timed_out, .text = std::move(*text), .node = pos->second.node});
+    finish(id, std::move(what));
   }
-  arm_timer();
+  if (const auto next = deadlines_.next([this](call_id x) { return calls_.contains(x); }))
+    arm(*next);
   dispatch();
 }
 
@@ -325,49 +426,99 @@ void router_state::use_own_limits(pending_call& call) const {
     call.run_timeout = options_.run_timeout;
 }
 
+std::string router_state::buffer_full_text(std::size_t calls, std::size_t bytes) {
+  return "the buffer is full: " + std::to_string(calls) + " calls with " + std::to_string(bytes) +
+         " bytes wait; slow down, or raise buffer_calls_max or buffer_bytes_max";
+}
+
 /// No node has registered a handler for it, and one still may.
 bool router_state::must_be_held(const pending_call& call) const {
   return !call.no_buffer && !registrations_.contains(call.slot, call.param) &&
          (declared_.empty() || declared_.contains(call.slot));
 }
 
-void router_state::release_held(const std::function<bool(const pending_call&)>& which) {
-  std::erase_if(held_, [&](call_id id) {
-    auto pos = calls_.find(id);
-    if (pos == calls_.end())
-      return true; // timed out before
-    if (!which(*pos->second.call))
-      return false;
+void router_state::release(const std::set<call_id>& calls) {
+  for (const auto id : calls) {
+    calls_.at(id).held = false;
     table_.release(id);
+  }
+}
+
+void router_state::release_held(const handler_key& key) {
+  if (const auto entry = held_.extract(key); !entry.empty())
+    release(entry.mapped());
+}
+
+void router_state::release_undeclared() {
+  std::erase_if(held_, [this](const auto& entry) {
+    if (declared_.contains(entry.first.slot))
+      return false;
+    release(entry.second);
     return true;
   });
 }
 
-/// Which time of the call has run out, if one has.
-std::optional<std::string> router_state::overdue(const open_call& open, clock::time_point now) const {
+void router_state::declare(node_id node, const std::vector<std::string>& slots) {
+  if (declared_by_.empty())
+    declared_.clear(); // by nodes that are gone
+  for (const auto& slot : declared_by_[node] = slots)
+    ++declared_[slot];
+}
+
+/// What the last node declared is expected of its replacement.
+void router_state::undeclare(node_id node) {
+  const auto entry = declared_by_.extract(node);
+  if (entry.empty() || declared_by_.empty())
+    return;
+  for (const auto& slot : entry.mapped())
+    if (auto pos = declared_.find(slot); pos != declared_.end() && --pos->second == 0)
+      declared_.erase(pos);
+}
+
+/// When the first of the call's limits runs out.
+router_state::clock::time_point router_state::deadline_of(const open_call& open) {
   const auto& call = *open.call;
-  const auto over = [now](clock::time_point start, caf::timespan time) {
-    return time < no_timeout && now >= start + time;
-  };
-  const auto waits = open.node == 0;
-  if (!over(open.submitted_at, call.timeout) && !(waits && over(open.submitted_at, call.wait_timeout)) &&
-      !(!waits && over(open.sent_at, call.run_timeout)))
-    return std::nullopt;
+  const auto phase = open.node == 0 ? after(open.submitted_at, call.wait_timeout == caf::timespan::zero()
+                                                                   ? no_timeout
+                                                                   : call.wait_timeout)
+                                    : after(open.sent_at, call.run_timeout == caf::timespan::zero() ? no_timeout
+                                                                                                    : call.run_timeout);
+  return std::min(after(open.submitted_at, call.timeout), phase);
+}
+
+std::string router_state::overdue_text(const open_call& open) const {
+  const auto& call = *open.call;
   auto result = "TIMED_OUT on " + call.slot + " with param " + call.param;
-  if (waits && must_be_held(call) && !declared_.empty())
+  if (open.node != 0)
+    return result;
+  if (open.held && !declared_.empty())
     result += ": no node has registered a handler for it";
+  else if (table_.ready_nodes() == 0 && table_.launching_nodes() > 0)
+    result += ": no node was ready, " + std::to_string(table_.launching_nodes()) +
+              " are still starting: a child must reach child_channel::run() within start_timeout";
   return result;
 }
 
-void router_state::await_deadline(call_id id, caf::timespan timeout) {
-  if (timeout >= no_timeout)
+/// Sees to it that somebody looks when a limit of the call runs out.
+void router_state::watch(call_id id, open_call& open) {
+  const auto deadline = deadline_of(open);
+  if (deadline >= open.watched)
     return;
-  deadlines_.add(id, self_->clock().now(), timeout);
-  arm_timer();
+  open.watched = deadline;
+  deadlines_.add(id, deadline);
+  arm(deadline);
+}
+
+void router_state::arm(clock::time_point next) {
+  const auto now = self_->clock().now();
+  if (const auto when = ticks_.arm(now, next))
+    caf::delayed_anon_send(caf::actor_cast<caf::actor>(self_), *when - now, deadline_tick{*when});
 }
 
 void router_state::dispatch() {
   const auto plan = table_.dispatch();
+  inbox_->waiting(table_.waiting() + broadcasts_.size() + taken_.size(),
+                  table_.waiting_bytes() + broadcast_bytes_ + taken_.bytes());
   if (plan.launch > 0)
     caf::anon_send(supervisor_, launch_nodes{plan.launch});
   if (plan.assign.empty())
@@ -377,7 +528,7 @@ void router_state::dispatch() {
     auto& open = calls_.at(id);
     open.node = node;
     open.sent_at = now;
-    await_deadline(id, open.call->run_timeout);
+    watch(id, open);
     outbox_[node].calls.push_back({id, open.call->slot, open.call->param, std::move(open.call->data)});
   }
   // While more messages wait, more calls may follow for the same nodes: those go out together, and then share a system
@@ -397,14 +548,29 @@ void router_state::empty_outbox() {
 }
 
 void router_state::finish(call_id id, answer&& result) {
-  auto node = calls_.extract(id);
-  if (node.empty())
+  auto pos = calls_.find(id);
+  if (pos == calls_.end())
     return; // timed out before
-  if (node.mapped().broadcast)
-    broadcasts_.erase({node.mapped().node, id});
-  node.mapped().call->finish(std::move(result));
+  const auto open = std::move(pos->second);
+  calls_.erase(pos);
+  if (open.broadcast) {
+    broadcasts_.erase({open.node, id});
+    broadcast_bytes_ -= open.broadcast_bytes;
+  } else if (open.held) {
+    forget_held(id, *open.call);
+  }
+  open.call->finish(std::move(result));
   deadlines_.forget_answered(calls_.size(), [this](call_id x) { return calls_.contains(x); });
   check_drained();
+}
+
+void router_state::forget_held(call_id id, const pending_call& call) {
+  auto entry = held_.find({call.slot, call.param});
+  if (entry == held_.end())
+    return;
+  entry->second.erase(id);
+  if (entry->second.empty())
+    held_.erase(entry);
 }
 
 void router_state::fail_all(const std::vector<call_id>& calls, const failure& cause) {
@@ -420,15 +586,6 @@ void router_state::fail_all(const std::vector<call_id>& calls, const failure& ca
     }
     finish(id, std::move(what));
   }
-}
-
-void router_state::arm_timer() {
-  const auto next = deadlines_.next();
-  if (!next || (timer_ && *timer_ <= *next))
-    return;
-  timer_ = next;
-  const auto pause = std::max(*next - self_->clock().now(), clock::duration::zero());
-  caf::delayed_anon_send(caf::actor_cast<caf::actor>(self_), pause, deadline_tick{});
 }
 
 void router_state::check_drained() {

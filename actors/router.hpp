@@ -6,7 +6,10 @@
 //
 // A call for which no node has registered a handler is held, in its place in the line, until one has.
 //
-// Messages for users: `slot_request`, `get_pool_stats`, `pending_call_ptr`, `fan_out_ptr` (see pool_messages.hpp).
+// A bus hands its calls over through a `router_inbox`, on which only the first of a burst sends a message.
+//
+// Messages for users: `slot_request`, `get_pool_stats`, `pending_call_ptr`, `fan_out_ptr` (see pool_messages.hpp). To a
+// router that has ended they are answered as CAF does for any actor, or end their call with `channel_closed`.
 #pragma once
 
 #include <cluster_channel/actors/deadline_queue.hpp>
@@ -19,22 +22,33 @@
 #include <caf/behavior.hpp>
 #include <caf/event_based_actor.hpp>
 
+#include <boost/unordered/unordered_flat_map.hpp>
+
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace cluster_channel {
 
+/// The inbox for the router of a pool with these options.
+std::shared_ptr<router_inbox> make_router_inbox(const pool_options& options);
+
 /// Starts a router in the I/O event loop of `system`, which must have loaded `caf::io::middleman`.
 /// Its first message must be `attach_supervisor`.
-caf::actor spawn_router(caf::actor_system& system, const pool_options& options);
+/// @param inbox where calls come from besides messages; whoever pushes sends `inbox_filled` when told to. The router
+///        closes it when it ends.
+caf::actor spawn_router(caf::actor_system& system, const pool_options& options,
+                        std::shared_ptr<router_inbox> inbox = nullptr);
 
 /// The same as an ordinary, scheduled actor.
-caf::actor spawn_scheduled_router(caf::actor_system& system, const pool_options& options);
+caf::actor spawn_scheduled_router(caf::actor_system& system, const pool_options& options,
+                                  std::shared_ptr<router_inbox> inbox = nullptr);
 
 /// State and behaviours of the router; public for its tests only.
 class router_state {
@@ -43,8 +57,14 @@ public:
 
   using become_function = std::function<void(caf::behavior)>;
 
+  router_state() = default;
+  router_state(const router_state&) = delete;
+  router_state& operator=(const router_state&) = delete;
+  ~router_state();
+
   /// To be called once, by the actor `self` that owns this state; `become` is that actor's.
-  caf::behavior start(caf::scheduled_actor* self, become_function become, const pool_options& options);
+  caf::behavior start(caf::scheduled_actor* self, become_function become, const pool_options& options,
+                      std::shared_ptr<router_inbox> inbox);
 
 private:
   using clock = deadline_queue::clock;
@@ -52,10 +72,18 @@ private:
   struct open_call {
     pending_call_ptr call;
     clock::time_point submitted_at;
-    node_id node = 0; // 0 while it waits
     clock::time_point sent_at = {};
-    bool broadcast = false; // its node runs it beside the calls of the table; see broadcasts_
+    clock::time_point watched = clock::time_point::max(); // the earliest of its entries in deadlines_
+    node_id node = 0;                                     // 0 while it waits
+    bool held = false;
+    std::size_t broadcast_bytes = 0; // of a run of a broadcast
+    bool broadcast = false;          // its node runs it beside the calls of the table; see broadcasts_
   };
+
+  struct key_hash {
+    std::size_t operator()(const handler_key& key) const noexcept;
+  };
+
 
   // -- lifecycle states: each is one behaviour --------------------------------
   caf::behavior serving();
@@ -63,11 +91,15 @@ private:
   caf::message_handler pool_events();
 
   // -- events -----------------------------------------------------------------
+  void take_from_inbox();
+  void take(std::shared_ptr<inbox_item> item);
+  void take(const announce_to_nodes& msg) { announce(msg); }
+  void take(child_answer& msg) { answer_child(std::move(msg)); }
   void submit(pending_call_ptr call);
   void submit_to_all(fan_out& calls);
   void node_announced(node_announcement& event);
   void tell_bus(message what);
-  void announce(announce_to_nodes& msg);
+  void announce(const announce_to_nodes& msg);
   void child_calls(child_call& call);
   void answer_child(child_answer&& answer);
   void node_is_ready(const node_ready& event);
@@ -84,36 +116,49 @@ private:
   pending_call_ptr from_request(slot_request& msg);
   void use_own_limits(pending_call& call) const;
   bool must_be_held(const pending_call& call) const;
-  void release_held(const std::function<bool(const pending_call&)>& which);
-  std::optional<std::string> overdue(const open_call& open, clock::time_point now) const;
-  void await_deadline(call_id id, caf::timespan timeout);
+  bool may_broadcast(std::size_t size) const;
+  static std::string buffer_full_text(std::size_t calls, std::size_t bytes);
+  void release(const std::set<call_id>& calls);
+  void release_held(const handler_key& key);
+  void release_undeclared();
+  void forget_held(call_id id, const pending_call& call);
+  void declare(node_id node, const std::vector<std::string>& slots);
+  void undeclare(node_id node);
+  static clock::time_point deadline_of(const open_call& open);
+  std::string overdue_text(const open_call& open) const;
+  void watch(call_id id, open_call& open);
+  void arm(clock::time_point next);
   void dispatch();
   void empty_outbox();
   void finish(call_id id, answer&& result);
   void fail_all(const std::vector<call_id>& calls, const failure& cause);
-  void arm_timer();
   void check_drained();
   pool_stats stats() const;
 
   caf::scheduled_actor* self_ = nullptr;
   become_function become_;
+  std::shared_ptr<router_inbox> inbox_;
+  inbox_batch taken_; // from the inbox, and not handled yet
   caf::actor supervisor_;
   caf::actor courier_; // of the bus, if one is connected
   pool_options options_;
   route_table table_{route_limits{}};
   deadline_queue deadlines_;
-  std::optional<clock::time_point> timer_; // when the armed timer fires
-  std::unordered_map<call_id, open_call> calls_;
+  tick_schedule ticks_;
+  boost::unordered_flat_map<call_id, open_call> calls_;
   std::unordered_map<node_id, caf::actor> proxies_;
   std::unordered_map<node_id, node_introduced> introduced_; // launched, and not ready yet
   registration_table registrations_;
-  std::set<std::pair<node_id, call_id>> broadcasts_;        // runs of broadcasts
-  std::set<call_id> held_;                                  // calls without a registered handler
-  std::set<std::string> declared_;                          // slots that some node has declared
-  std::set<std::pair<std::string, std::string>> announced_; // the master's handlers: slot, parameter
-  std::optional<event_list> ignored_;                       // what the master ignores
-  std::map<node_id, assign_calls> outbox_;                  // assigned, and not yet handed to the proxies
+  std::set<std::pair<node_id, call_id>> broadcasts_; // runs of broadcasts
+  std::size_t broadcast_bytes_ = 0;                  // of their requests
+  std::unordered_map<handler_key, std::set<call_id>, key_hash> held_; // calls without a registered handler
+  std::unordered_map<node_id, std::vector<std::string>> declared_by_; // slots, by nodes that are ready
+  std::map<std::string, std::size_t> declared_; // by how many of those nodes, or by the last one that has gone
+  std::set<std::pair<std::string, std::string>> announced_;           // the master's handlers: slot, parameter
+  std::optional<event_list> ignored_;                                 // what the master ignores
+  std::map<node_id, assign_calls> outbox_;                            // assigned, and not yet handed to the proxies
   bool outbox_due_ = false;
+  bool taking_later_ = false; // a message to go on with what was taken is on its way
   call_id last_id_ = 0;
   bool draining_ = false;
 };

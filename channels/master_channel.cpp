@@ -43,7 +43,7 @@ public:
     if (!system_.has_middleman())
       throw std::invalid_argument("master_channel: the actor system has no I/O module; use cluster_channel::"
                                   "actor_system_config, or call cluster_channel::configure on your own config");
-    router_ = spawn_router(system_, options_);
+    router_ = spawn_router(system_, options_, inbox_);
     auto settings = settings_;
     settings->set({.options = options_, .greeting = greeting({}), .forms = forms_source()});
     auto make_proxy = [&system = system_, router = router_,
@@ -93,7 +93,7 @@ public:
       throw std::logic_error("this master_channel already serves an event_bus: make one channel for each bus");
     forms_->set(listener->forms());
     settings_->set({.options = options_, .greeting = greeting(listener->slots()), .forms = forms_source()});
-    target_ = std::make_shared<detail::router_target>(router_, options_.timeout);
+    target_ = std::make_shared<detail::router_target>(router_, inbox_, options_.timeout);
     courier_ = detail::spawn_courier(system_, target_, std::move(listener));
     caf::anon_send(router_, attach_bus{courier_});
     return target_;
@@ -138,6 +138,7 @@ private:
   const master_options options_;
   const std::shared_ptr<current<link_settings>> settings_ = std::make_shared<current<link_settings>>();
   const std::shared_ptr<current<json_forms>> forms_ = std::make_shared<current<json_forms>>();
+  const std::shared_ptr<router_inbox> inbox_ = make_router_inbox(options_);
   std::mutex connect_mutex_;
   std::shared_ptr<detail::router_target> target_; // set when a bus connects
   caf::actor courier_;                            // the same

@@ -8,28 +8,62 @@
 
 namespace cluster_channel::detail {
 
-template <class T>
-void router_target::send(T&& msg) {
-  std::shared_lock guard{mutex_};
-  if (router_)
-    caf::anon_send(router_, std::forward<T>(msg));
+namespace {
+
+constexpr const char* router_ended_text = "the pool has ended: its router takes no more calls";
+
+} // namespace
+
+template <class Item>
+router_inbox::outcome router_target::send(std::shared_ptr<Item>& item, std::size_t bytes, bool bounded) {
+  const auto result = inbox_->push(item, bytes, bounded);
+  if (result == router_inbox::outcome::wake)
+    wake_router();
+  return result;
+}
+
+void router_target::wake_router() const {
+  try {
+    std::shared_lock guard{mutex_};
+    if (router_)
+      caf::anon_send(router_, inbox_filled{});
+  } catch (const std::bad_alloc&) {
+    // Nobody else would wake it for what is on its way.
+    auto lost = inbox_->take();
+    while (auto item = lost.next())
+      if (item->what() == inbox_item::kind::call)
+        static_cast<pending_call&>(*item).fail(errc::buffer_full, "no memory is left to wake the pool's router");
+  }
 }
 
 void router_target::submit(pending_call_ptr call) {
-  send(std::move(call));
+  const auto size = call->data.size();
+  const auto result = send(call, size, true);
+  if (result == router_inbox::outcome::full)
+    call->fail(errc::buffer_full, "the buffer is full: too many calls, or bytes of requests, wait or are on their way "
+                                  "to the pool; slow down, or raise buffer_calls_max or buffer_bytes_max");
+  else if (result == router_inbox::outcome::closed)
+    call->fail(errc::channel_closed, router_ended_text);
 }
 
 void router_target::broadcast(fan_out_ptr calls) {
-  send(std::move(calls));
+  const auto size = calls->bytes();
+  const auto result = send(calls, size, true);
+  if (result == router_inbox::outcome::full)
+    for (auto& call : calls->open(1))
+      call->fail(errc::buffer_full, "the buffer is full: too many calls, or bytes of requests, wait or are on their "
+                                    "way to the pool; slow down, or raise buffer_calls_max or buffer_bytes_max");
 }
 
 caf::error router_target::announce(const message& registration) {
-  send(announce_to_nodes{registration});
+  auto msg = std::make_shared<bus_message>(announce_to_nodes{registration});
+  send(msg, 0, false);
   return {};
 }
 
 void router_target::answer_child(child_answer answer) {
-  send(std::move(answer));
+  auto msg = std::make_shared<bus_message>(std::move(answer));
+  send(msg, 0, false);
 }
 
 readiness router_target::ready_for(const std::string& slot, const std::string&) const {
@@ -87,6 +121,7 @@ void router_target::learn(const event_list& list, channel_listener& bus) {
 }
 
 void router_target::detach() {
+  inbox_->close();
   std::unique_lock guard{mutex_};
   router_ = nullptr;
 }

@@ -17,7 +17,9 @@ namespace cluster_channel::detail {
 /// Works until `detach`, as an actor handle must not be used after its system. Thread-safe.
 class router_target final : public call_target {
 public:
-  router_target(caf::actor router, caf::timespan timeout) : router_{std::move(router)}, timeout_{timeout} {}
+  /// @param inbox that of `router`.
+  router_target(caf::actor router, std::shared_ptr<router_inbox> inbox, caf::timespan timeout)
+      : inbox_{std::move(inbox)}, timeout_{timeout}, router_{std::move(router)} {}
 
   // -- call_target ------------------------------------------------------------
   void submit(pending_call_ptr call) override;
@@ -40,13 +42,15 @@ private:
   void learn(const handler_key& key, bool registered, channel_listener& bus);
   void learn(const event_list& list, channel_listener& bus);
 
-  /// What cannot be sent any more is dropped, which ends calls with channel_closed.
-  template <class T>
-  void send(T&& msg);
+  /// What cannot be sent is not moved from.
+  template <class Item>
+  router_inbox::outcome send(std::shared_ptr<Item>& item, std::size_t bytes, bool bounded);
+  void wake_router() const;
 
-  mutable std::shared_mutex mutex_;
-  caf::actor router_;
+  const std::shared_ptr<router_inbox> inbox_;
   const caf::timespan timeout_;
+  mutable std::shared_mutex mutex_; // for all below
+  caf::actor router_;
   std::map<std::string, std::set<std::string>> registered_; // slot -> parameters
   std::set<std::string> ignored_;                           // by some node; others may handle them
   std::atomic<bool> ignores_some_{false};

@@ -82,7 +82,8 @@ class pool {
 public:
   /// Options that concern processes and sockets have no effect; the default of `nodes` is 1 here.
   explicit pool(pool_options options = {}) : options_{with_test_defaults(std::move(options))} {
-    router_ = spawn_scheduled_router(system_, options_);
+    const auto inbox = make_router_inbox(options_);
+    router_ = spawn_scheduled_router(system_, options_, inbox);
     supervisor_ =
         spawn_supervisor(system_, options_, router_, [this](const caf::actor&, const process_started& x, std::size_t) {
           return spawn_node(x.node, x.pid);
@@ -90,7 +91,7 @@ public:
     host_ = std::make_shared<scripted_host>(*this);
     caf::anon_send(supervisor_, attach_host{host_});
     link_.pool = this;
-    link_.target = std::make_shared<cluster_channel::detail::router_target>(router_, options_.timeout);
+    link_.target = std::make_shared<cluster_channel::detail::router_target>(router_, inbox, options_.timeout);
     timers_ = make_actor_timers(system_);
     bus_ = std::make_unique<event_bus<Events>>(bus_options{.channels = {&link_}, .timers = timers_});
     child_ = std::make_unique<event_bus<Events>>(bus_options{.channels = {&far_link_}, .timers = timers_});

@@ -50,54 +50,118 @@ TEST(RestartPolicy, CountsAnewAfterGivingUp) {
 
 constexpr deadline_queue::clock::time_point start{};
 
+const auto every_call = [](call_id) { return true; };
+
 TEST(DeadlineQueue, IsEmptyAtFirst) {
   deadline_queue queue;
-  EXPECT_FALSE(queue.next());
+  EXPECT_FALSE(queue.next(every_call));
   EXPECT_THAT(queue.expire(start + 1h), IsEmpty());
 }
 
 TEST(DeadlineQueue, ExpiresWhatIsDueAndNothingElse) {
   deadline_queue queue;
-  queue.add(1, start, 5s);
-  queue.add(2, start + 1s, 5s);
+  queue.add(1, start + 5s);
+  queue.add(2, start + 6s);
   EXPECT_THAT(queue.expire(start + 4s), IsEmpty());
   EXPECT_THAT(queue.expire(start + 5s), ElementsAre(1U));
-  EXPECT_EQ(queue.next(), start + 6s);
+  EXPECT_EQ(queue.next(every_call), start + 6s);
   EXPECT_THAT(queue.expire(start + 10s), ElementsAre(2U));
-  EXPECT_FALSE(queue.next());
+  EXPECT_FALSE(queue.next(every_call));
 }
 
-TEST(DeadlineQueue, KnowsTheEarliestOfDifferentTimeouts) {
+TEST(DeadlineQueue, ExpiresTheEarliestFirstAndEqualOnesInTheOrderOfTheCalls) {
   deadline_queue queue;
-  queue.add(1, start, 10s);
-  queue.add(2, start, 1s);
-  queue.add(3, start, 5s);
-  EXPECT_EQ(queue.next(), start + 1s);
-  EXPECT_THAT(queue.expire(start + 5s), ElementsAre(2U, 3U));
-  EXPECT_EQ(queue.next(), start + 10s);
+  queue.add(1, start + 10s);
+  queue.add(4, start + 1s);
+  queue.add(3, start + 5s);
+  queue.add(2, start + 1s);
+  EXPECT_EQ(queue.next(every_call), start + 1s);
+  EXPECT_THAT(queue.expire(start + 5s), ElementsAre(2U, 4U, 3U));
+  EXPECT_EQ(queue.next(every_call), start + 10s);
 }
 
-TEST(DeadlineQueue, ForgetsAnsweredCallsFromTheFront) {
+TEST(DeadlineQueue, FindsTheNextDeadlineOfAnOpenCall) {
   deadline_queue queue;
-  std::set<call_id> open{1, 2, 3};
-  for (auto call : open)
-    queue.add(call, start + call * 1s, 5s);
-  open.erase(1);
-  queue.forget_answered(open.size(), [&](call_id x) { return open.contains(x); });
-  EXPECT_EQ(queue.next(), start + 7s);
+  for (call_id call = 1; call <= 3; ++call)
+    queue.add(call, start + call * 1s);
+  EXPECT_EQ(queue.next([](call_id x) { return x == 2; }), start + 2s);
 }
 
 TEST(DeadlineQueue, DoesNotGrowWithAnsweredCallsBehindAnOpenOne) {
   deadline_queue queue;
-  queue.add(0, start, 1h); // stays open in front of the others
-  std::size_t expired = 0;
+  queue.add(0, start + 1h); // stays open in front of the others
   const auto open = [](call_id x) { return x == 0; };
   for (call_id call = 1; call <= 100'000; ++call) {
-    queue.add(call, start, 1h);
+    queue.add(call, start + 1h);
     queue.forget_answered(1, open);
   }
-  expired = queue.expire(start + 1h).size();
-  EXPECT_LT(expired, 2'000U);
+  EXPECT_LT(queue.size(), 2'000U);
+}
+
+TEST(DeadlineQueue, KeepsEveryDeadlineOfAnOpenCallWhenItForgetsOthers) {
+  deadline_queue queue;
+  std::vector<call_id> expected;
+  for (call_id call = 0; call < 10'000; ++call) {
+    queue.add(call, start + std::chrono::milliseconds{(call * 7919) % 10'007});
+    if (call % 10 == 0)
+      expected.push_back(call);
+  }
+  queue.forget_answered(1'000, [](call_id x) { return x % 10 == 0; });
+  auto expired = queue.expire(start + 1h);
+  std::sort(expired.begin(), expired.end());
+  EXPECT_EQ(expired, expected);
+}
+
+// -- tick schedule ------------------------------------------------------------
+
+TEST(TickSchedule, SendsTheFirstTickForTheVeryDeadline) {
+  tick_schedule ticks;
+  EXPECT_EQ(ticks.arm(start, start + 5s), start + 5s);
+}
+
+TEST(TickSchedule, SendsNoTickWhileOneIsOnItsWayThatComesInTime) {
+  tick_schedule ticks;
+  ticks.arm(start, start + 1s);
+  EXPECT_FALSE(ticks.arm(start, start + 5s));
+  EXPECT_FALSE(ticks.arm(start, start + 1s));
+}
+
+TEST(TickSchedule, SendsALaterTickOnlyOnceHoweverManyEarlierOnesComeMeanwhile) {
+  tick_schedule ticks;
+  ticks.arm(start, start + 5s);
+  std::size_t sent = 0;
+  for (auto now = start; now < start + 4s; now += 5ms) {
+    if (const auto tick = ticks.arm(now, now + 500us)) {
+      ++sent;
+      ticks.ticked(*tick);
+    }
+    EXPECT_FALSE(ticks.arm(now + 1ms, start + 5s)) << "that tick is on its way";
+  }
+  EXPECT_EQ(sent, 800U);
+  EXPECT_EQ(ticks.on_their_way(), 1U);
+}
+
+TEST(TickSchedule, HasFewTicksOnTheirWayForEverEarlierDeadlines) {
+  tick_schedule ticks;
+  for (auto deadline = start + 100s; deadline > start + 2ms; deadline -= 1ms)
+    ticks.arm(start, deadline);
+  EXPECT_LT(ticks.on_their_way(), 100U);
+}
+
+TEST(TickSchedule, NeverSendsATickAfterTheDeadline) {
+  tick_schedule ticks;
+  for (auto distance = 100s + 7us; distance > 1us; distance = distance * 9 / 10) {
+    const auto deadline = start + distance;
+    if (const auto tick = ticks.arm(start, deadline))
+      EXPECT_LE(*tick, deadline);
+  }
+}
+
+TEST(TickSchedule, ForgetsATickThatHasArrivedEvenBeforeItsTime) {
+  tick_schedule ticks;
+  const auto tick = ticks.arm(start, start + 5s).value();
+  ticks.ticked(tick);
+  EXPECT_EQ(ticks.arm(start + 4s, start + 5s), start + 5s);
 }
 
 // -- pending call -------------------------------------------------------------
