@@ -64,7 +64,7 @@ namespace cluster_channel {
 
 std::shared_ptr<router_inbox> make_router_inbox(const pool_options& options) {
   constexpr auto most = std::numeric_limits<std::size_t>::max();
-  const auto nodes = nodes_of(options);
+  const auto nodes = std::max<std::size_t>(nodes_of(options), 1);
   const auto running = options.calls_per_node < most / nodes ? nodes * options.calls_per_node : most;
   return std::make_shared<router_inbox>(router_inbox::limits{
       .calls_max = options.buffer_calls_max < most - running ? options.buffer_calls_max + running : most,
@@ -215,6 +215,7 @@ void router_state::submit(pending_call_ptr call) {
 void router_state::submit_to_all(fan_out& calls) {
   if (draining_)
     return; // it ends with channel_closed as it is dropped
+  dispatch();
   empty_outbox(); // it comes after the calls before it
   std::vector<node_id> nodes;
   for (const auto& entry : proxies_)
@@ -478,11 +479,10 @@ void router_state::undeclare(node_id node) {
 /// When the first of the call's limits runs out.
 router_state::clock::time_point router_state::deadline_of(const open_call& open) {
   const auto& call = *open.call;
-  const auto phase = open.node == 0 ? after(open.submitted_at, call.wait_timeout == caf::timespan::zero()
-                                                                   ? no_timeout
-                                                                   : call.wait_timeout)
-                                    : after(open.sent_at, call.run_timeout == caf::timespan::zero() ? no_timeout
-                                                                                                    : call.run_timeout);
+  const auto phase =
+      open.node == 0
+          ? after(open.submitted_at, call.wait_timeout == caf::timespan::zero() ? no_timeout : call.wait_timeout)
+          : after(open.sent_at, call.run_timeout == caf::timespan::zero() ? no_timeout : call.run_timeout);
   return std::min(after(open.submitted_at, call.timeout), phase);
 }
 

@@ -18,11 +18,10 @@
 #include <cluster_channel/actors/registration_table.hpp>
 #include <cluster_channel/actors/route_table.hpp>
 
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <caf/actor_system.hpp>
 #include <caf/behavior.hpp>
 #include <caf/event_based_actor.hpp>
-
-#include <boost/unordered/unordered_flat_map.hpp>
 
 #include <functional>
 #include <map>
@@ -83,7 +82,6 @@ private:
   struct key_hash {
     std::size_t operator()(const handler_key& key) const noexcept;
   };
-
 
   // -- lifecycle states: each is one behaviour --------------------------------
   caf::behavior serving();
@@ -149,14 +147,14 @@ private:
   std::unordered_map<node_id, caf::actor> proxies_;
   std::unordered_map<node_id, node_introduced> introduced_; // launched, and not ready yet
   registration_table registrations_;
-  std::set<std::pair<node_id, call_id>> broadcasts_; // runs of broadcasts
-  std::size_t broadcast_bytes_ = 0;                  // of their requests
+  std::set<std::pair<node_id, call_id>> broadcasts_;                  // runs of broadcasts
+  std::size_t broadcast_bytes_ = 0;                                   // of their requests
   std::unordered_map<handler_key, std::set<call_id>, key_hash> held_; // calls without a registered handler
   std::unordered_map<node_id, std::vector<std::string>> declared_by_; // slots, by nodes that are ready
   std::map<std::string, std::size_t> declared_; // by how many of those nodes, or by the last one that has gone
-  std::set<std::pair<std::string, std::string>> announced_;           // the master's handlers: slot, parameter
-  std::optional<event_list> ignored_;                                 // what the master ignores
-  std::map<node_id, assign_calls> outbox_;                            // assigned, and not yet handed to the proxies
+  std::set<std::pair<std::string, std::string>> announced_; // the master's handlers: slot, parameter
+  std::optional<event_list> ignored_;                       // what the master ignores
+  std::map<node_id, assign_calls> outbox_;                  // assigned, and not yet handed to the proxies
   bool outbox_due_ = false;
   bool taking_later_ = false; // a message to go on with what was taken is on its way
   call_id last_id_ = 0;

@@ -124,8 +124,9 @@ class answers_fan_out final : public fan_out {
 public:
   using make_call = std::function<pending_call_ptr(std::shared_ptr<answer_sink>)>;
 
-  answers_fan_out(std::shared_ptr<answers_collector<Response>> to, make_call make)
-      : to_{std::move(to)}, make_{std::move(make)} {
+  /// @param bytes of the encoded request.
+  answers_fan_out(std::shared_ptr<answers_collector<Response>> to, make_call make, std::size_t bytes)
+      : to_{std::move(to)}, make_{std::move(make)}, bytes_{bytes} {
     to_->hold();
   }
 
@@ -138,6 +139,7 @@ public:
   }
 
   std::vector<pending_call_ptr> open(std::size_t runs) noexcept override { return open_now(runs); }
+  std::size_t bytes() const noexcept override { return bytes_; }
 
 private:
   std::vector<pending_call_ptr> open_now(std::size_t runs) {
@@ -151,6 +153,7 @@ private:
 
   std::shared_ptr<answers_collector<Response>> to_;
   make_call make_;
+  std::size_t bytes_;
 };
 
 } // namespace detail

@@ -87,10 +87,14 @@ public:
         if (state != readiness::registered && state != readiness::holds_calls)
           continue;
         // The request may be needed after this function has returned: it goes along encoded.
+        auto prepared = prepare(request, options, *to);
+        const auto size = prepared.data.size();
         to->broadcast(std::make_shared<answers_fan_out<Response>>(
-            all, [prepared = prepare(request, options, *to)](std::shared_ptr<answer_sink> sink) {
+            all,
+            [prepared = std::move(prepared)](std::shared_ptr<answer_sink> sink) {
               return prepared.to(std::move(sink));
-            }));
+            },
+            size));
       }
       all->release();
     }

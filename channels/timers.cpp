@@ -1,3 +1,4 @@
+#include <cluster_channel/actors/deadline_queue.hpp>
 #include <cluster_channel/channels/timers.hpp>
 
 #include <caf/actor_clock.hpp>
@@ -15,7 +16,6 @@
 #include <thread>
 #include <unordered_map>
 #include <utility>
-#include <vector>
 
 namespace cluster_channel {
 
@@ -138,7 +138,9 @@ private:
 
 // -- an actor -----------------------------------------------------------------
 
-struct tick {};
+struct tick {
+  time_point when;
+};
 
 } // namespace
 
@@ -154,7 +156,7 @@ class actor_timers final : public timer_service {
 public:
   explicit actor_timers(caf::actor_system& system) : state_{std::make_shared<state>(system)} {
     actor_ = system.spawn<caf::hidden>([x = state_](caf::event_based_actor* self) -> caf::behavior {
-      return {[x, self](const tick&) { x->run_due(caf::actor_cast<caf::actor>(self)); }};
+      return {[x, self](const tick& msg) { x->run_due(caf::actor_cast<caf::actor>(self), msg.when); }};
     });
   }
 
@@ -187,10 +189,9 @@ private:
 
     time_point now() const { return system.clock().now(); }
 
-    void run_due(const caf::actor& self) {
+    void run_due(const caf::actor& self, time_point tick_came) {
       std::unique_lock guard{mutex};
-      while (!ticks.empty() && ticks.back() <= now())
-        ticks.pop_back();
+      ticks.ticked(tick_came);
       while (auto f = timers.take_due(now())) {
         guard.unlock();
         f();
@@ -200,20 +201,20 @@ private:
       arm(self);
     }
 
-    /// Sends `self` a tick for the first timer, unless one is on its way that comes no later. A tick cannot be taken
-    /// back: one for each timer would stay in CAF's clock until it was due, cancelled or not. `mutex` is held.
+    /// Sends `self` a tick for the first timer, unless one is on its way that comes in time. `mutex` is held.
     void arm(const caf::actor& self) {
       const auto next = timers.next();
-      if (!next || *next == time_point::max() || (!ticks.empty() && ticks.back() <= *next))
+      if (!next || *next == time_point::max())
         return;
-      ticks.push_back(*next);
-      caf::delayed_anon_send(self, *next - now(), tick{});
+      const auto at = now();
+      if (const auto when = ticks.arm(at, *next))
+        caf::delayed_anon_send(self, *when - at, tick{*when});
     }
 
     caf::actor_system& system;
     std::mutex mutex;
     timer_list timers;
-    std::vector<time_point> ticks; // on their way, the latest first: each was sent as it comes before the others
+    tick_schedule ticks;
   };
 
   const std::shared_ptr<state> state_;

@@ -334,6 +334,22 @@ TEST(RouteTable, WithdrawAllReturnsTheLineInOrder) {
 }
 
 /// Drives a table with random events beside a plain model, and checks after every event what must always hold.
+TEST(RouteTable, ReleasesHeldCallsToTheirPlacesInTheLine) {
+  route_table table{{.nodes_max = 1, .calls_per_node = 10, .buffer_calls_max = 10, .buffer_bytes_max = 10}};
+  ASSERT_TRUE(table.submit(1, 1));
+  ASSERT_TRUE(table.submit_held(2, 1));
+  ASSERT_TRUE(table.submit(3, 1));
+  ASSERT_TRUE(table.submit_held(4, 1));
+  static_cast<void>(table.dispatch());
+  table.release(4);
+  table.release(2);
+  table.node_ready(7);
+  std::vector<call_id> order;
+  for (const auto& [call, node] : table.dispatch().assign)
+    order.push_back(call);
+  EXPECT_THAT(order, ElementsAre(1U, 2U, 3U, 4U));
+}
+
 TEST(RouteTable, KeepsItsInvariantsUnderRandomEvents) {
   const char* given = std::getenv("CLUSTER_CHANNEL_TEST_SEED");
   const auto seed = given ? std::strtoull(given, nullptr, 10) : std::random_device{}();
