@@ -34,7 +34,8 @@ public:
   static constexpr bool reads_state = false;
   static constexpr bool writes_state = true;
 
-  explicit binary_reader(bytes_view data) : rest_{data}, size_{data.size()} {}
+  explicit binary_reader(bytes_view data, std::size_t depth_max = decode_depth_max)
+      : rest_{data}, size_{data.size()}, depth_max_{depth_max} {}
 
   template <class... Ts>
   result_type operator()(Ts&&... xs) {
@@ -51,6 +52,9 @@ public:
       return std::to_string(rest_.size()) + " of " + std::to_string(size_) + " bytes are left over";
     return {};
   }
+
+  /// The bytes after what was read.
+  bytes_view rest() const noexcept { return rest_; }
 
 private:
   template <class T>
@@ -71,8 +75,8 @@ private:
       read(count);
       x = T{count};
     } else {
-      if (++depth_ > decode_depth_max)
-        fail("values nested more than " + std::to_string(decode_depth_max) + " deep");
+      if (++depth_ > depth_max_)
+        fail("values nested more than " + std::to_string(depth_max_) + " deep");
       else
         read_nested(x);
       --depth_;
@@ -206,6 +210,7 @@ private:
 
   bytes_view rest_;
   const std::size_t size_;
+  const std::size_t depth_max_;
   std::size_t depth_ = 0;
   std::size_t empty_elements_ = 0;
   std::string problem_;

@@ -46,18 +46,17 @@ bytes encode(const T& value) {
   return result;
 }
 
-/// The value that `data` stands for, or `bad_payload` with the type, what is wrong and where. Bytes after the value, a
-/// bool other than 0 and 1, a set or map with a key twice, nesting beyond `decode_depth_max`, and exceptions and errors
-/// of a user's `inspect` or `load_callback` are errors. Enums are not checked against their enumerators: values outside
-/// of them come through. Throws nothing but std::bad_alloc.
+namespace detail {
+
+/// `decode` with another bound of the nesting.
 template <class T>
-caf::expected<T> decode(bytes_view data) {
+caf::expected<T> decode_nested(bytes_view data, std::size_t depth_max) {
   static_assert(payload<T>, "this type cannot be encoded and decoded: describe it with BOOST_DESCRIBE_STRUCT and "
                             "public members only, or give it a CAF inspect() function, and a default constructor");
   std::string problem;
   try {
     T result{};
-    detail::binary_reader reader{data};
+    binary_reader reader{data, depth_max};
     reader(result);
     problem = reader.problem();
     if (problem.empty())
@@ -70,6 +69,17 @@ caf::expected<T> decode(bytes_view data) {
     problem = "an exception of unknown type";
   }
   return make_error(errc::bad_payload, "the payload does not decode as " + signature_of<T>() + ": " + problem);
+}
+
+} // namespace detail
+
+/// The value that `data` stands for, or `bad_payload` with the type, what is wrong and where. Bytes after the value, a
+/// bool other than 0 and 1, a set or map with a key twice, nesting beyond `decode_depth_max`, and exceptions and errors
+/// of a user's `inspect` or `load_callback` are errors. Enums are not checked against their enumerators: values outside
+/// of them come through. Throws nothing but std::bad_alloc.
+template <class T>
+caf::expected<T> decode(bytes_view data) {
+  return detail::decode_nested<T>(data, decode_depth_max);
 }
 
 } // namespace cluster_channel

@@ -1,4 +1,4 @@
-#include <cluster_channel/serialization/json_writer.hpp>
+#include <cluster_channel/serialization/json_payload.hpp>
 
 #include <cstddef>
 #include <cstdint>

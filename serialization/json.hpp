@@ -17,48 +17,42 @@
 // - Durations: the count.
 // - Types with Boost.JSON's `tag_invoke`: what that says.
 //
-// A type that only has a CAF `inspect` has no JSON form. A slot's `void` is the caller's affair (json_form.hpp).
+// All this holds at any depth. A type that only has a CAF `inspect` has no JSON form. A slot's `void` is the caller's
+// affair (json_form.hpp).
 #pragma once
 
+#include <cluster_channel/serialization/codec.hpp>
 #include <cluster_channel/serialization/error.hpp>
-#include <cluster_channel/serialization/json_reader.hpp>
-#include <cluster_channel/serialization/json_writer.hpp>
+#include <cluster_channel/serialization/json_payload.hpp>
 
-#include <boost/json.hpp>
+#include <boost/json/value.hpp>
 #include <caf/expected.hpp>
 
-#include <exception>
-#include <new>
-#include <string>
+#include <cstddef>
+#include <limits>
+#include <stdexcept>
+#include <utility>
 
 namespace cluster_channel {
 
 /// `value` as JSON. Thread-safe.
-/// @throws std::range_error that says what has no JSON form and where; whatever a user's conversion throws.
+/// @throws std::range_error that says what has no JSON form and where; what `encode` throws.
 template <class T>
 boost::json::value to_json(const T& value, json_integers integers = json_integers::all) {
-  return detail::json_writer{integers}(value);
+  auto result = detail::json_of_payload(description_of<T>(), encode(value), integers, {});
+  if (!result)
+    throw std::range_error{failure_of(result.error()).text};
+  return std::move(*result);
 }
 
 /// The value that `json` stands for, or `bad_payload` with the reason and the place. Thread-safe. Throws nothing but
 /// std::bad_alloc. Recurses as deep as `json` does; Boost's parser allows 32 levels unless told otherwise.
 template <class T>
 caf::expected<T> from_json(const boost::json::value& json, json_integers integers = json_integers::all) {
-  std::string problem;
-  try {
-    T result{};
-    detail::json_reader read{integers};
-    if (read(json, result))
-      return result;
-    problem = read.problem();
-  } catch (const std::bad_alloc&) {
-    throw;
-  } catch (const std::exception& ex) {
-    problem = ex.what();
-  } catch (...) {
-    problem = "an exception of unknown type";
-  }
-  return make_error(errc::bad_payload, "the JSON does not fit the type: " + problem);
+  const auto data = detail::payload_of_json(description_of<T>(), json, integers);
+  if (!data)
+    return data.error();
+  return detail::decode_nested<T>(*data, std::numeric_limits<std::size_t>::max());
 }
 
 } // namespace cluster_channel

@@ -1,4 +1,6 @@
+#include <cluster_channel/serialization/json_data.hpp>
 #include <cluster_channel/serialization/json_parser.hpp>
+#include <cluster_channel/serialization/json_payload.hpp>
 #include <cluster_channel/serialization/node_ipc.hpp>
 
 #include <boost/json.hpp>
@@ -146,7 +148,7 @@ caf::error json_link_codec::write_request(std::vector<char>& out, const request&
                       "slot " + msg.slot + " has no JSON form: the event_bus of this channel does not declare it");
   if (auto err = check_param(msg.param))
     return err;
-  auto data = form->request_to_json(msg.data);
+  auto data = payload_to_json(*form->request, msg.data);
   if (!data)
     return data.error();
   auto line = addressed("request", msg.slot, msg.param);
@@ -171,7 +173,7 @@ caf::error json_link_codec::write_response(std::vector<char>& out, const respons
   auto line = addressed("response", open.slot, open.param);
   line["id"] = open.id;
   if (const auto* form = form_of(open.slot)) {
-    auto data = form->response_to_json(msg.data);
+    auto data = payload_to_json(*form->response, msg.data);
     if (!data)
       return data.error();
     if (*data)
@@ -280,7 +282,7 @@ std::optional<message> json_link_codec::read_request(const json::object& msg, st
   request result{++last_open_, std::string{view(*text_in(msg, "slotName"))}, param_in(msg), {}};
   open_.emplace(result.id, open_request{result.slot, result.param, *id});
   if (const auto* form = form_of(result.slot)) { // else there is no such slot, as whoever handles it will say
-    auto data = form->request_from_json(data_in(msg));
+    auto data = request_from_json(*form->request, data_in(msg));
     if (!data) {
       static_cast<void>(write_error(replies, {result.id, failure_of(data.error())}));
       return std::nullopt;
@@ -298,7 +300,7 @@ std::optional<message> json_link_codec::read_response(const json::object& msg) {
   const auto* form = form_of(slot);
   if (!form)
     return error_message{*id, {.code = errc::bad_payload, .text = "slot " + std::string{slot} + " has no JSON form"}};
-  auto data = form->response_from_json(data_in(msg));
+  auto data = response_from_json(*form->response, data_in(msg));
   if (!data)
     return error_message{*id, failure_of(data.error())};
   return response{*id, std::move(*data)};

@@ -11,7 +11,10 @@
 // and what is beyond the limits below end the link: `protocol_error`.
 #pragma once
 
+#include <cluster_channel/serialization/codec.hpp>
 #include <cluster_channel/serialization/link_codec.hpp>
+
+#include <boost/json/value.hpp>
 
 #include <cstddef>
 #include <map>

@@ -1,5 +1,6 @@
 #include <cluster_channel/serialization/json.hpp>
 
+#include <boost/json.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -46,6 +47,8 @@ BOOST_DESCRIBE_STRUCT(line, (), (name, from, to))
 struct picky {
   int value = 0;
 };
+
+BOOST_DESCRIBE_STRUCT(picky, (), (value))
 
 picky tag_invoke(boost::json::value_to_tag<picky>, const boost::json::value&) {
   throw std::runtime_error{"no"};

@@ -3,6 +3,7 @@
 #include <cluster_channel/serialization/codec.hpp>
 #include <cluster_channel/serialization/node_ipc.hpp>
 
+#include <boost/json.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
