@@ -73,16 +73,48 @@ struct call_with_request<F, void, Ts...> : std::is_invocable<F&, Ts...> {
 template <class F, class Request, class Response>
 concept answers_later = call_with_request<F, Request, promise<Response>>::value;
 
+/// What F returns, `caf::unit_t` for void.
+template <class F, class Request>
+struct handler_result {
+  using type = decltype(call_with_request<F, Request>::invoke(std::declval<F&>(),
+                                                              std::declval<const stored_request<Request>&>()));
+};
+template <class F, class Request>
+using handler_result_t = std::conditional_t<std::is_void_v<typename handler_result<F, Request>::type>, caf::unit_t,
+                                            typename handler_result<F, Request>::type>;
+
 template <class F, class Request, class Response>
-concept answers_at_once =
-    call_with_request<F, Request>::value && !answers_later<F, Request, Response> &&
-    std::is_constructible_v<
-        caf::expected<Response>,
-        std::conditional_t<std::is_void_v<decltype(call_with_request<F, Request>::invoke(
-                               std::declval<F&>(), std::declval<const stored_request<Request>&>()))>,
-                           caf::unit_t,
-                           decltype(call_with_request<F, Request>::invoke(
-                               std::declval<F&>(), std::declval<const stored_request<Request>&>()))>>;
+concept returns_answer = call_with_request<F, Request>::value && !answers_later<F, Request, Response> &&
+                         std::is_constructible_v<caf::expected<Response>, handler_result_t<F, Request>>;
+
+/// Returns what the slot's response may not hold.
+template <class F, class Request, class Response>
+concept narrows_answer =
+    returns_answer<F, Request, Response> && !keeps_answer<handler_result_t<F, Request>, Response>();
+
+template <class F, class Request, class Response>
+concept answers_at_once = returns_answer<F, Request, Response> && !narrows_answer<F, Request, Response>;
+
+template <class R, class C, class P, class... Ts>
+P first_parameter(R (C::*)(P, Ts...));
+template <class R, class C, class P, class... Ts>
+P first_parameter(R (C::*)(P, Ts...) const);
+template <class R, class P, class... Ts>
+P first_parameter(R (*)(P, Ts...));
+template <class F>
+auto first_parameter_of(F&) -> decltype(first_parameter(&F::operator()));
+template <class F>
+requires std::is_function_v<std::remove_pointer_t<F>>
+auto first_parameter_of(F&) -> decltype(first_parameter(std::declval<F>()));
+
+/// Takes, as its parameter, what cannot hold every request; not seen in handlers that are overloaded or templates.
+template <class F, class Request>
+concept narrows_request = !std::is_void_v<Request> && requires(F & f) {
+  first_parameter_of(f);
+  requires std::is_convertible_v < const stored_request<Request>
+  &, decltype(first_parameter_of(f)) > ;
+  requires !loses_nothing<const stored_request<Request>&, std::remove_cvref_t<decltype(first_parameter_of(f))>>();
+};
 
 template <class T>
 concept actor_handle = requires(const T& x) {

@@ -1,6 +1,7 @@
 // The answer a handler still owes.
 #pragma once
 
+#include <cluster_channel/serialization/conversions.hpp>
 #include <cluster_channel/serialization/error.hpp>
 
 #include <caf/expected.hpp>
@@ -13,6 +14,23 @@
 #include <utility>
 
 namespace cluster_channel {
+
+namespace detail {
+
+/// Whether a T that answers with a value does so without loss; errors, and values that are ready, have none to lose.
+template <class T, class Response>
+constexpr bool keeps_answer() {
+  if constexpr (std::is_void_v<Response>)
+    return true;
+  else
+    return std::same_as<std::remove_cvref_t<T>, caf::expected<Response>> || !std::is_convertible_v<T, Response> ||
+           loses_nothing<T, Response>();
+}
+
+template <class T, class Response>
+concept answer_of = std::is_constructible_v<caf::expected<Response>, T> && keeps_answer<T, Response>();
+
+} // namespace detail
 
 /// Answers one call of a slot with response type `Response`, now or later, from any thread.
 ///
@@ -27,11 +45,25 @@ public:
   /// A promise whose answer goes to `done`, called exactly once.
   explicit promise(continuation done) : state_{std::make_shared<state>(std::move(done))} {}
 
-  /// Answers with a value; without arguments for a `void` response.
-  template <class... Ts>
-  requires std::is_constructible_v<result, Ts...> &&
-      (sizeof...(Ts) == 1 || (sizeof...(Ts) == 0 && std::is_void_v<Response>)) void deliver(Ts&&... xs) const {
-    state_->finish(result(std::forward<Ts>(xs)...));
+  /// Answers a `void` response.
+  void deliver() const requires std::is_void_v<Response> { state_->finish(result{caf::unit}); }
+
+  /// Answers with a value, an error, or a `caf::expected` of them. Values are converted as requests of slots are
+  /// (conversions.hpp).
+  template <detail::answer_of<Response> T>
+  void deliver(T&& x) const {
+    state_->finish(result(std::forward<T>(x)));
+  }
+  void deliver(detail::parameter_for<Response> x) const requires detail::number_or_none<Response> {
+    state_->finish(result{Response{std::move(x)}});
+  }
+
+  /// Catches values that may not fit.
+  template <class T>
+  requires(std::is_constructible_v<result, T> && !detail::answer_of<T, Response> &&
+           !std::is_convertible_v<T, detail::parameter_for<Response>>) void deliver(T&&) const {
+    static_assert(detail::keeps_answer<T, Response>(), "the promise's type cannot hold every value of the type that is "
+                                                       "delivered: convert it by hand");
   }
 
   /// Fails the call with the text of `err`.

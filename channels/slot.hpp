@@ -46,6 +46,7 @@ public:
   using request_type = Request;
   using response_type = Response;
   using stored_request = detail::stored_request<Request>;
+  using request_parameter = detail::parameter_for<stored_request>;
   using call_type = call<Response>;
   using actor_request = std::conditional_t<std::is_void_v<Request>, caf::unit_t, Request>;
 
@@ -64,11 +65,13 @@ public:
   /// handlers, local ones and those of the far ends, get the same request. If there is one, the call has its answer. If
   /// there are several, the call of a slot without a response is done when all are, and fails at the first failure, as
   /// the others go on; that of a slot with a response fails with `several_handlers`: call `all` instead.
-  call_type operator()(stored_request request) const requires(!std::is_void_v<Request>) {
+  ///
+  /// A request is converted where no value is lost by it: conversions.hpp says what that allows.
+  call_type operator()(request_parameter request) const requires(!std::is_void_v<Request>) {
     return core().call_one(std::move(request), {});
   }
 
-  call_type operator()(stored_request request, call_options options) const requires(!std::is_void_v<Request>) {
+  call_type operator()(request_parameter request, call_options options) const requires(!std::is_void_v<Request>) {
     return core().call_one(std::move(request), std::move(options));
   }
 
@@ -79,7 +82,7 @@ public:
   }
 
   /// Calls the slot and yields the answers of all handlers, at least one; fails at the first failure.
-  call<std::vector<Response>> all(stored_request request, call_options options = {}) const
+  call<std::vector<Response>> all(request_parameter request, call_options options = {}) const
       requires(!std::is_void_v<Request> && !std::is_void_v<Response>) {
     return call_all(std::move(request), std::move(options));
   }
@@ -91,7 +94,7 @@ public:
 
   /// Calls the slot and yields what each handler answered, or its failure. The call itself fails only if it could not
   /// be made at all.
-  call<answers<Response>> all_settled(stored_request request, call_options options = {}) const
+  call<answers<Response>> all_settled(request_parameter request, call_options options = {}) const
       requires(!std::is_void_v<Request>) {
     return call_all_settled(std::move(request), std::move(options));
   }
@@ -103,7 +106,7 @@ public:
   /// Calls everyone who is there now: the local handlers, every far end that has a handler, and every live node of a
   /// pool, busy ones too. Waits for nobody to come: with nobody there it is done at once, without answers. Done when
   /// all have answered.
-  call<answers<Response>> broadcast(stored_request request, call_options options = {}) const
+  call<answers<Response>> broadcast(request_parameter request, call_options options = {}) const
       requires(!std::is_void_v<Request>) {
     return core().broadcast(std::move(request), std::move(options));
   }
@@ -114,12 +117,18 @@ public:
 
   /// Catches calls with the wrong types, so that the compiler's message names the right ones.
   template <class... Ts>
-  requires(!std::is_invocable_v<const detail::callable_shape<Request>&, Ts...>) call_type operator()(Ts&&...) const {
-    static_assert(detail::always_false<detail::slot_takes<Request>, detail::called_with<Ts...>>,
-                  "this slot is called with other types than it is declared with: compare slot_takes<...> with "
-                  "called_with<...> in this message");
-    return call_type{nullptr};
+  requires(!detail::takes<Request, Ts...>) call_type operator()(Ts&&...) const {
+    return detail::wrong_call<call_type, Request, Ts...>();
   }
+  template <class... Ts>
+  requires(!detail::takes<Request, Ts...>) call_type all(Ts&&...)
+  const { return detail::wrong_call<call_type, Request, Ts...>(); }
+  template <class... Ts>
+  requires(!detail::takes<Request, Ts...>) call_type all_settled(Ts&&...)
+  const { return detail::wrong_call<call_type, Request, Ts...>(); }
+  template <class... Ts>
+  requires(!detail::takes<Request, Ts...>) call_type broadcast(Ts&&...)
+  const { return detail::wrong_call<call_type, Request, Ts...>(); }
 
   // -- handling ---------------------------------------------------------------
 
@@ -137,7 +146,17 @@ public:
   /// The same for the calls with one parameter.
   template <class F>
   unsubscribe on(parameter param, F handler) const {
-    if constexpr (detail::handler_for<F, Request, Response>) {
+    if constexpr (detail::narrows_request<F, Request>) {
+      static_assert(detail::always_false<detail::slot_takes<Request>, F>,
+                    "the parameter of this handler cannot hold every value of slot_takes<...> (in this message): take "
+                    "that type");
+      return {};
+    } else if constexpr (detail::narrows_answer<F, Request, Response>) {
+      static_assert(detail::always_false<detail::slot_answers<Response>, F>,
+                    "slot_answers<...> (in this message) cannot hold every value that this handler may return: return "
+                    "that type, converted in the handler");
+      return {};
+    } else if constexpr (detail::handler_for<F, Request, Response>) {
       const auto core = core_ptr(); // a lazy callback may end the bus
       return core->add(std::move(param.value), detail::make_handler<Request, Response>(std::move(handler)));
     } else {
