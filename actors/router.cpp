@@ -161,15 +161,21 @@ caf::message_handler router_state::pool_events() {
 // -- events -------------------------------------------------------------------
 
 void router_state::take_from_inbox() {
+  std::size_t calls = 0;
+  std::size_t bytes = 0;
   for (std::size_t count = 0; count < taken_at_once; ++count) {
-    if (taken_.empty())
+    if (taken_.empty()) {
       taken_ = inbox_->take();
+      calls += taken_.size();
+      bytes += taken_.bytes();
+    }
     auto item = taken_.next();
     if (!item)
       break;
     take(std::move(item));
   }
   dispatch();
+  inbox_->arrived(calls, bytes); // only now, so that they count all the time
   if (!taken_.empty() && !std::exchange(taking_later_, true))
     caf::anon_send(caf::actor_cast<caf::actor>(self_), take_more{});
 }

@@ -121,13 +121,16 @@ public:
     return head == nullptr ? outcome::wake : outcome::pushed;
   }
 
-  /// Takes all that was pushed. To be called by the router only.
+  /// Takes all that was pushed; it counts as being on its way until `arrived`.
   inbox_batch take() noexcept {
     auto* head = head_.load(std::memory_order_relaxed);
     if (head == nullptr || head == closed_tag())
       return {};
     return oldest_first(head_.exchange(nullptr, std::memory_order_acquire));
   }
+
+  /// So much of what was taken is counted by `waiting` from now on, or has ended.
+  void arrived(std::size_t calls, std::size_t bytes) noexcept { take_off(calls, bytes); }
 
   /// What waits in the router now.
   void waiting(std::size_t calls, std::size_t bytes) noexcept {
@@ -169,7 +172,6 @@ private:
       result.first_ = newest;
       newest = older;
     }
-    take_off(result.size_, result.bytes_);
     return result;
   }
 

@@ -30,6 +30,7 @@ void router_target::wake_router() const {
   } catch (const std::bad_alloc&) {
     // Nobody else would wake it for what is on its way.
     auto lost = inbox_->take();
+    inbox_->arrived(lost.size(), lost.bytes());
     while (auto item = lost.next())
       if (item->what() == inbox_item::kind::call)
         static_cast<pending_call&>(*item).fail(errc::buffer_full, "no memory is left to wake the pool's router");
