@@ -88,7 +88,33 @@ public:
       throw std::runtime_error("calls failed");
   }
 
+  void map(std::size_t count, std::size_t window) {
+    std::size_t failed = 0;
+    for (const auto& each : bus_.echo.map(repeated{text_, count}, {.window = window}))
+      failed += each.answer ? 0U : 1U;
+    if (failed > 0)
+      throw std::runtime_error("calls failed");
+  }
+
 private:
+  /// The same request over and over.
+  struct repeated {
+    struct iterator {
+      const std::string* text;
+      std::size_t left;
+      const std::string& operator*() const { return *text; }
+      iterator& operator++() {
+        --left;
+        return *this;
+      }
+      bool operator==(const iterator& x) const { return left == x.left; }
+    };
+    iterator begin() const { return {&text, count}; }
+    iterator end() const { return {&text, 0}; }
+    const std::string& text;
+    std::size_t count;
+  };
+
   std::string text_;
   cluster_channel::master_channel channel_;
   cluster_channel::event_bus<echo::events> bus_;
@@ -123,7 +149,7 @@ void run(const settings& config) {
     raw.ping();
     ours.ping();
   }
-  std::vector<double> raw_p50, our_p50, p50_ratio, raw_rate, our_rate, rate_ratio;
+  std::vector<double> raw_p50, our_p50, p50_ratio, raw_rate, our_rate, rate_ratio, map_rate, map_ratio;
   for (std::size_t round = 0; round < config.rounds; ++round) {
     raw_p50.push_back(p50(config.pings, [&] { raw.ping(); }));
     our_p50.push_back(p50(config.pings, [&] { ours.ping(); }));
@@ -131,13 +157,17 @@ void run(const settings& config) {
     raw_rate.push_back(rate(config.calls, [&] { raw.pipeline(config.calls, config.window); }));
     our_rate.push_back(rate(config.calls, [&] { ours.pipeline(config.calls, config.window); }));
     rate_ratio.push_back(our_rate.back() / raw_rate.back());
+    map_rate.push_back(rate(config.calls, [&] { ours.map(config.calls, config.window); }));
+    map_ratio.push_back(map_rate.back() / raw_rate.back());
   }
   std::printf("%zu-byte echo, one child, medians of %zu rounds\n", config.message_bytes, config.rounds);
   std::printf("%-34s %14s %16s %8s\n", "", "raw socketpair", "cluster_channel", "ratio");
   std::printf("%-34s %11.1f us %13.1f us %8.2f\n", "one at a time, p50", median(raw_p50), median(our_p50),
               median(p50_ratio));
-  std::printf("%zu in flight, calls/s %12s %11.3f M/s %12.3f M/s %8.2f\n", config.window, "", median(raw_rate),
+  std::printf("%zu in flight, on_result %12s %11.3f M/s %12.3f M/s %8.2f\n", config.window, "", median(raw_rate),
               median(our_rate), median(rate_ratio));
+  std::printf("%zu in flight, map %18s %11.3f M/s %12.3f M/s %8.2f\n", config.window, "", median(raw_rate),
+              median(map_rate), median(map_ratio));
 }
 
 } // namespace

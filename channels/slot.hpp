@@ -12,6 +12,7 @@
 
 #include <cluster_channel/actors/requester.hpp>
 #include <cluster_channel/channels/call.hpp>
+#include <cluster_channel/channels/call_map.hpp>
 #include <cluster_channel/channels/handler.hpp>
 #include <cluster_channel/channels/slot_checks.hpp>
 #include <cluster_channel/channels/slot_core.hpp>
@@ -113,6 +114,13 @@ public:
 
   call<answers<Response>> broadcast(call_options options = {}) const requires std::is_void_v<Request> {
     return core().broadcast({}, std::move(options));
+  }
+
+  /// Calls the slot for each of `requests`, with a bounded number of calls in flight: see call_map.hpp. A range given
+  /// as an lvalue is read where it is.
+  template <class Requests>
+  auto map(Requests&& requests, map_options options = {}) const requires(!std::is_void_v<Request>) {
+    return mapped_calls<slot, Requests>{*this, std::forward<Requests>(requests), std::move(options)};
   }
 
   /// Catches calls with the wrong types, so that the compiler's message names the right ones.
