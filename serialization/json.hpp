@@ -15,6 +15,7 @@
 //   arrays of pairs.
 // - `std::variant`: the JSON of its value alone; reading takes the first alternative that fits.
 // - Durations: the count.
+// - `json_value`: what it holds. Its integers are bounded by `json_integers` too.
 // - Types with Boost.JSON's `tag_invoke`: what that says.
 //
 // All this holds at any depth. A type that only has a CAF `inspect` has no JSON form. A slot's `void` is the caller's

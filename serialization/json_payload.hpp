@@ -5,13 +5,15 @@
 #include <cluster_channel/serialization/type_description.hpp>
 
 #include <boost/json/value.hpp>
+#include <caf/error.hpp>
 #include <caf/expected.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <optional>
+#include <string>
 #include <string_view>
+#include <type_traits>
 
 namespace cluster_channel {
 
@@ -21,10 +23,32 @@ enum class json_integers : std::uint8_t {
   safe, ///< at most 2^53 - 1 either side of zero: what JavaScript, whose numbers are doubles, holds exactly
 };
 
+/// Deepest nesting of arrays and objects in one json_value.
+inline constexpr std::size_t json_value_depth_max = 256;
+
+/// Longest text of one json_value, in bytes.
+inline constexpr std::size_t json_value_bytes_max = std::size_t{64} << 20;
+
+/// Most values in one json_value, and in one message of Node's IPC: members, elements, and what contains them.
+inline constexpr std::size_t json_values_max = std::size_t{1} << 22;
+
 namespace detail {
 
 /// JavaScript's Number.MAX_SAFE_INTEGER.
 inline constexpr std::int64_t json_safe_integer_max = (std::int64_t{1} << 53) - 1;
+
+template <class T>
+constexpr bool is_safe_integer(T x) noexcept {
+  if constexpr (std::is_signed_v<T>)
+    return x >= -json_safe_integer_max && x <= json_safe_integer_max;
+  else
+    return x <= static_cast<std::uint64_t>(json_safe_integer_max);
+}
+
+template <class T>
+std::string beyond_safe_integers(T x) {
+  return std::to_string(x) + " is beyond 2^53 - 1, which JavaScript cannot hold exactly: send it as a string";
+}
 
 /// Bounds the work on one value: the alternatives of nested variants are tried one in another.
 inline constexpr std::size_t json_steps_max = std::size_t{1} << 23;
@@ -52,6 +76,17 @@ caf::expected<boost::json::value> json_of_payload(const type_description& type, 
 /// std::bad_alloc only. Recurses as deep as `json` does.
 caf::expected<bytes> payload_of_json(const type_description& type, const boost::json::value& json,
                                      json_integers integers);
+
+// -- json_value ---------------------------------------------------------------
+
+/// Whether `x` is within the limits of a json_value; `bad_payload` if it is not.
+caf::error check_json(const boost::json::value& x, json_integers integers);
+
+/// Checks, and writes the text.
+caf::error json_to_text(const boost::json::value& x, json_integers integers, std::string& text);
+
+/// Reads the text, and checks.
+caf::error json_from_text(std::string_view text, boost::json::value& x);
 
 } // namespace detail
 

@@ -64,6 +64,8 @@ public:
       return read_optional(in, type.part());
     case type_kind::variant:
       return read_variant(in, type);
+    case type_kind::json:
+      return read_json(in);
     case type_kind::opaque:
       break;
     }
@@ -115,8 +117,8 @@ private:
   bool put_signed(std::int64_t x, const type_description& type) {
     if (x >= 0)
       return put_unsigned(static_cast<std::uint64_t>(x), type);
-    if (x < -json_safe_integer_max && !may_be_unsafe(std::to_string(x)))
-      return false;
+    if (integers_ == json_integers::safe && !is_safe_integer(x))
+      return fail(beyond_safe_integers(x));
     if (!type.is_signed || type.size > sizeof x || x < -most_of(type) - 1)
       return fail(std::to_string(x) + " is out of the range of its C++ type");
     put_low(static_cast<std::uint64_t>(x), type.size);
@@ -124,18 +126,13 @@ private:
   }
 
   bool put_unsigned(std::uint64_t x, const type_description& type) {
-    if (x > static_cast<std::uint64_t>(json_safe_integer_max) && !may_be_unsafe(std::to_string(x)))
-      return false;
+    if (integers_ == json_integers::safe && !is_safe_integer(x))
+      return fail(beyond_safe_integers(x));
     const auto most = static_cast<std::uint64_t>(most_of(type)) * (type.is_signed ? 1 : 2) + (type.is_signed ? 0 : 1);
     if (type.size > sizeof x || x > most)
       return fail(std::to_string(x) + " is out of the range of its C++ type");
     put_low(x, type.size);
     return true;
-  }
-
-  bool may_be_unsafe(const std::string& number) {
-    return integers_ != json_integers::safe ||
-           fail(number + " is beyond 2^53 - 1, which JavaScript cannot hold exactly: send it as a string");
   }
 
   /// The largest signed integer of that size.
@@ -181,6 +178,14 @@ private:
     if (!in.is_string())
       return fail(in, "a string");
     put_text(in.get_string());
+    return true;
+  }
+
+  bool read_json(const json::value& in) {
+    std::string text;
+    if (const auto err = json_to_text(in, integers_, text))
+      return fail(failure_of(err).text);
+    put_text(text);
     return true;
   }
 

@@ -70,6 +70,8 @@ private:
     switch (type.kind) {
     case type_kind::text:
       return write_text(out);
+    case type_kind::json:
+      return write_json(out);
     case type_kind::sequence:
       return write_sequence(type.part(), out);
     case type_kind::map:
@@ -115,14 +117,13 @@ private:
     std::int64_t x = 0;
     if (!take_integer(type, x))
       return false;
-    const auto is_large = !type.is_signed && x < 0; // as an unsigned one
-    if (integers_ == json_integers::safe && (is_large || x > json_safe_integer_max || x < -json_safe_integer_max))
-      return fail((is_large ? std::to_string(static_cast<std::uint64_t>(x)) : std::to_string(x)) +
-                  " is beyond 2^53 - 1, which JavaScript cannot hold exactly: send it as a string");
+    const auto bits = static_cast<std::uint64_t>(x);
+    if (integers_ == json_integers::safe && !(type.is_signed ? is_safe_integer(x) : is_safe_integer(bits)))
+      return fail(type.is_signed ? beyond_safe_integers(x) : beyond_safe_integers(bits));
     if (type.is_signed)
       out = x;
     else
-      out = static_cast<std::uint64_t>(x);
+      out = bits;
     return true;
   }
 
@@ -165,6 +166,17 @@ private:
     if (!is_utf8(text))
       return fail("a string is no valid UTF-8: send bytes as std::vector<std::byte>");
     out = json::string{text.data(), text.size()};
+    return true;
+  }
+
+  bool write_json(json::value& out) {
+    std::string_view text;
+    if (!take_text(text))
+      return false;
+    if (const auto err = json_from_text(text, out))
+      return malformed(failure_of(err).text);
+    if (const auto err = check_json(out, integers_))
+      return fail(failure_of(err).text);
     return true;
   }
 

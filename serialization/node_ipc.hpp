@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cluster_channel/serialization/codec.hpp>
+#include <cluster_channel/serialization/json_payload.hpp>
 #include <cluster_channel/serialization/link_codec.hpp>
 
 #include <boost/json/value.hpp>
@@ -32,9 +33,6 @@ inline constexpr const char* node_mode_json = "json";
 
 /// Deepest nesting of one message: twice what a payload may have in C++, as a map may take two levels, and the message.
 inline constexpr std::size_t json_depth_max = 2 * decode_depth_max + 8;
-
-/// Most values in one message: members, elements, and what contains them.
-inline constexpr std::size_t json_values_max = std::size_t{1} << 22;
 
 /// Longest name of a slot, parameter or id, in bytes; as in a frame.
 inline constexpr std::size_t json_name_bytes_max = 65'535;

@@ -41,6 +41,8 @@ public:
       return "optional<" + of(type.part()) + ">";
     case type_kind::variant:
       return of_parts(type, " | ");
+    case type_kind::json:
+      return "json";
     case type_kind::opaque:
       break;
     }

@@ -5,7 +5,7 @@
 // and sets), `[T; 3]` (arrays), `map<K, V>`, `optional<T>`, `(A, B)` (pairs and tuples), `A | B` (variants),
 // `i64 * 1/1000 s` (durations), `{name: T}` (described structs). `^1` is the struct that is written just here, `^2` the
 // one around it: that is how recursive types end. A type with a CAF `inspect` is the name it gives itself by
-// `caf::meta::type_name`, or `opaque`: its members are not known.
+// `caf::meta::type_name`, or `opaque`: its members are not known. `json` is a json_value.
 #pragma once
 
 #include <cluster_channel/serialization/type_description.hpp>

@@ -46,6 +46,7 @@ enum class type_kind : std::uint8_t {
   structure,   ///< each part; they have names
   optional,    ///< bool, then the value (one part) if true
   variant,     ///< index:u32, then that part
+  json,        ///< as text, a JSON text: json_value
   opaque,      ///< known to an `inspect` only, so nobody can tell where it ends
 };
 
