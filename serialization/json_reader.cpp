@@ -320,12 +320,16 @@ private:
   /// The first alternative that fits.
   bool read_variant(const json::value& in, const type_description& type) {
     const auto before = out_.size();
+    ++trying_;
     for (std::size_t i = 0; i < type.parts.size(); ++i) {
       put(static_cast<std::uint32_t>(i));
-      if (read(in, type.part(i)))
+      if (read(in, type.part(i))) {
+        --trying_;
         return true;
+      }
       out_.resize(before);
     }
+    --trying_;
     return steps_ > json_steps_max ? fail_for_steps() : fail("none of the alternatives of a variant fits");
   }
 
@@ -370,17 +374,19 @@ private:
   }
 
   bool fail(const json::value& in, std::string_view wanted) {
-    return fail(std::string{wanted} + " was expected, " + std::string{view(json::to_string(in.kind()))} + " came");
+    return trying_ == 0 &&
+           fail(std::string{wanted} + " was expected, " + std::string{view(json::to_string(in.kind()))} + " came");
   }
 
   bool fail_for_steps() { return fail("it takes too many steps to find out which alternatives of variants fit"); }
 
   /// Says where the problem is.
-  bool inside(std::string_view place) { return fail(std::string{place} + ": " + problem_); }
-  bool inside(std::size_t index) { return inside("[" + std::to_string(index) + "]"); }
+  bool inside(std::string_view place) { return trying_ == 0 && fail(std::string{place} + ": " + problem_); }
+  bool inside(std::size_t index) { return trying_ == 0 && inside("[" + std::to_string(index) + "]"); }
 
   const json_integers integers_;
   std::size_t steps_ = 0;
+  std::size_t trying_ = 0; // alternatives that may fail, so that no text is needed
   bytes out_;
   std::string problem_;
 };

@@ -224,7 +224,7 @@ TEST(JsonValue, DepthIsLimitedAtBothEnds) {
   const auto nested = [](std::size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); };
   EXPECT_TRUE(decode<json_value>(encode(nested(json_value_depth_max))));
   EXPECT_FALSE(decode<json_value>(encode(nested(json_value_depth_max + 1))));
-  EXPECT_FALSE(decode<json_value>(encode(nested(10'000'000))));
+  EXPECT_FALSE(decode<json_value>(encode(nested(100'000))));
   boost::json::value deep = nullptr;
   for (std::size_t i = 0; i <= json_value_depth_max; ++i)
     deep = boost::json::array{std::move(deep)};
