@@ -51,6 +51,8 @@ template <class Events>
 struct slots_of {
   static_assert(boost::describe::has_describe_members<Events>::value,
                 "an event declaration is a struct of slots described with BOOST_DESCRIBE_STRUCT(name, (), (slots...))");
+  static_assert(describes_all_members<Events>(), "a slot or base of this event declaration is left out of its "
+                                                 "description: name it in BOOST_DESCRIBE_STRUCT");
   using type = boost::describe::describe_members<Events, boost::describe::mod_public | boost::describe::mod_inherited |
                                                              boost::describe::mod_hidden>;
 };

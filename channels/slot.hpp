@@ -189,12 +189,14 @@ public:
   // -- composing --------------------------------------------------------------
 
   /// Starts an actor that calls this slot for every request it gets, for use with `self->request(handle, timeout,
-  /// request)` and everything else that works on actors. It ends when the last handle to it goes.
-  actor_type as_actor(caf::actor_system& system) const {
+  /// request)` and everything else that works on actors. It ends when the last handle to it goes. All calls have
+  /// `options`. CAF tells nobody that a request to an actor ran out of time, so give the same limit here, as `timeout`:
+  /// then the call ends too, and its node is not kept for an answer that nobody awaits.
+  actor_type as_actor(caf::actor_system& system, call_options options = {}) const {
     using self_pointer = typename actor_type::pointer;
-    return system.spawn([core = core_ptr()](self_pointer self) -> typename actor_type::behavior_type {
-      return {[core, self](const actor_request& request) -> caf::delegated<Response> {
-        auto result = core->call_one(detail::request_from<Request>(request), {});
+    return system.spawn([core = core_ptr(), options](self_pointer self) -> typename actor_type::behavior_type {
+      return {[core, self, options](const actor_request& request) -> caf::delegated<Response> {
+        auto result = core->call_one(detail::request_from<Request>(request), call_options{options});
         result.on_result([to = requester{self}](caf::expected<Response>&& x) {
           if (!x)
             to.answer(caf::make_message(std::move(x.error())));

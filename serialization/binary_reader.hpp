@@ -22,6 +22,13 @@ inline constexpr std::size_t decode_depth_max = 256;
 /// Most container elements of zero bytes (empty structs) in one payload: a claim of 2^32 of them costs four bytes.
 inline constexpr std::size_t empty_elements_max = std::size_t{1} << 16;
 
+/// Most memory that the elements of all containers in one payload of `size` bytes may take, each with what a node of a
+/// list, set or map costs. A byte may stand for a large element (an empty optional), so a bound on what travels is none
+/// on what it becomes. Room that containers keep for growing is not counted.
+constexpr std::size_t decoded_bytes_max(std::size_t size) {
+  return (std::size_t{16} << 20) + 16 * size;
+}
+
 namespace detail {
 
 static_assert(std::endian::native == std::endian::little, "numbers are decoded as they lie in memory");
@@ -35,7 +42,7 @@ public:
   static constexpr bool writes_state = true;
 
   explicit binary_reader(bytes_view data, std::size_t depth_max = decode_depth_max)
-      : rest_{data}, size_{data.size()}, depth_max_{depth_max} {}
+      : rest_{data}, size_{data.size()}, depth_max_{depth_max}, memory_{decoded_bytes_max(data.size())} {}
 
   template <class... Ts>
   result_type operator()(Ts&&... xs) {
@@ -146,8 +153,12 @@ private:
   template <container T>
   void read_container(T& x) {
     x.clear();
+    // Elements that do not lie side by side come with pointers.
+    constexpr std::size_t node = std::ranges::random_access_range<T> ? 0 : 4 * sizeof(void*);
     for (auto left = read_size(); left > 0; --left) {
       const auto before = rest_.size();
+      if (!take_memory(sizeof(element_t<T>) + node))
+        return;
       element_t<T> y{};
       read(y);
       if (rest_.size() == before && ++empty_elements_ > empty_elements_max)
@@ -193,6 +204,14 @@ private:
     return result;
   }
 
+  bool take_memory(std::size_t size) {
+    if (size > memory_)
+      fail("more than " + std::to_string(decoded_bytes_max(size_)) + " bytes of memory for elements");
+    else
+      memory_ -= size;
+    return problem_.empty();
+  }
+
   void take(void* to, std::size_t size) {
     if (size > rest_.size())
       fail("the bytes end, " + std::to_string(size) + " more are needed");
@@ -211,6 +230,7 @@ private:
   bytes_view rest_;
   const std::size_t size_;
   const std::size_t depth_max_;
+  std::size_t memory_; // what elements may still take
   std::size_t depth_ = 0;
   std::size_t empty_elements_ = 0;
   std::string problem_;

@@ -1,18 +1,123 @@
-// Lets described structs be elements of CAF messages, so that they travel between actors as they are.
+// Lets described structs, std::optional and std::variant be in CAF messages: CAF serializes, prints and sends them to
+// other machines member by member, as if each had an `inspect` that hands over its members in order, those of bases
+// first. A type with an `inspect` of its own keeps it.
 //
-// Within one process only: CAF can neither serialize nor print them. Between processes they travel as payloads (see
-// codec.hpp, and `slot_request`).
+// Include this, or the header of any slot, before CAF is first asked about such a type: C++ remembers the answer. Types
+// that CAF sends between machines must be known to the actor_system_config by `add_message_type` all the same.
+//
+// These functions lie where CAF's inspectors find them, next to the inspectors. Not here: inspectors of one's own, and
+// what is inside a struct but not known to CAF, which does not compile.
 #pragma once
 
 #include <cluster_channel/serialization/type_traits.hpp>
 
-#include <caf/allowed_unsafe_message_type.hpp>
+#include <boost/core/demangle.hpp>
+#include <boost/mp11/algorithm.hpp>
+#include <caf/detail/stringification_inspector.hpp>
+#include <caf/detail/type_traits.hpp>
+#include <caf/error.hpp>
+#include <caf/meta/type_name.hpp>
+#include <caf/none.hpp>
+#include <caf/sec.hpp>
+#include <caf/serializer.hpp>
 
-namespace caf {
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <typeinfo>
+#include <variant>
+
+namespace cluster_channel::detail {
+
+/// Stands for CAF's serializers where only an `inspect` that is not one of this file counts.
+struct serializer_probe : caf::serializer {};
 
 template <class T>
-requires cluster_channel::detail::described<T>
-struct allowed_unsafe_message_type<T> : std::true_type {
+concept inspected_by_others = inspectable<T> || requires(serializer_probe& f, T& x) {
+  inspect(f, x);
 };
 
+template <class T>
+inline constexpr bool holds_serializable = false;
+template <class T>
+inline constexpr bool holds_serializable<std::optional<T>> = caf::detail::is_serializable<T>::value;
+template <class... Ts>
+inline constexpr bool holds_serializable<std::variant<Ts...>> = (caf::detail::is_serializable<Ts>::value && ...);
+
+/// Types whose `inspect` is the one of this file.
+template <class Inspector, class T>
+concept inspected_here = std::is_class_v<T> && !std::same_as<Inspector, serializer_probe> &&
+                         (described<T> || holds_serializable<T>)&&!inspected_by_others<T>;
+
+template <class Inspector>
+inline constexpr bool prints = std::same_as<Inspector, caf::detail::stringification_inspector>;
+
+template <class Inspector, described T>
+auto inspect_parts(Inspector& f, T& x) {
+  const auto with_members = [&](const auto&... name) {
+    static_assert(describes_all_members<T>(), "a member or base of this struct is left out of its description");
+    return [&]<class... Members>(boost::mp11::mp_list<Members...>) {
+      return f(name..., x.*Members::pointer...);
+    }(boost::mp11::mp_rename<members_of<T>, boost::mp11::mp_list>{});
+  };
+  if constexpr (prints<Inspector>) {
+    static const std::string name = boost::core::demangle(typeid(T).name());
+    return with_members(caf::meta::type_name(name.c_str()));
+  } else {
+    return with_members();
+  }
+}
+
+template <class Inspector, class T>
+auto inspect_parts(Inspector& f, std::optional<T>& x) {
+  if constexpr (prints<Inspector>) {
+    return x ? f(*x) : f(caf::none);
+  } else if constexpr (Inspector::reads_state) {
+    bool there = x.has_value();
+    return there ? f(there, *x) : f(there);
+  } else {
+    bool there = false;
+    if (auto err = f(there); err || !there) {
+      x.reset();
+      return err;
+    }
+    return f(x.emplace());
+  }
+}
+
+template <class Inspector, class... Ts>
+auto inspect_parts(Inspector& f, std::variant<Ts...>& x) {
+  if constexpr (prints<Inspector>) {
+    return std::visit([&](auto& y) { f(y); }, x);
+  } else if constexpr (Inspector::reads_state) {
+    auto index = static_cast<std::uint32_t>(x.index());
+    return std::visit([&](auto& y) { return f(index, y); }, x);
+  } else {
+    std::uint32_t index = 0;
+    if (auto err = f(index))
+      return err;
+    if (index >= sizeof...(Ts))
+      return caf::make_error(caf::sec::invalid_argument, "a variant has no such alternative");
+    return boost::mp11::mp_with_index<sizeof...(Ts)>(index, [&](auto i) { return f(x.template emplace<i>()); });
+  }
+}
+
+} // namespace cluster_channel::detail
+
+namespace cluster_channel::caf_inspect {
+
+template <class Inspector, class T>
+requires detail::inspected_here<Inspector, T>
+typename Inspector::result_type inspect(Inspector& f, T& x) {
+  return detail::inspect_parts(f, x);
+}
+
+} // namespace cluster_channel::caf_inspect
+
+namespace caf {
+using cluster_channel::caf_inspect::inspect;
+namespace detail {
+using cluster_channel::caf_inspect::inspect;
+}
 } // namespace caf

@@ -74,9 +74,9 @@ caf::expected<T> decode_nested(bytes_view data, std::size_t depth_max) {
 } // namespace detail
 
 /// The value that `data` stands for, or `bad_payload` with the type, what is wrong and where. Bytes after the value, a
-/// bool other than 0 and 1, a set or map with a key twice, nesting beyond `decode_depth_max`, and exceptions and errors
-/// of a user's `inspect` or `load_callback` are errors. Enums are not checked against their enumerators: values outside
-/// of them come through. Throws nothing but std::bad_alloc.
+/// bool other than 0 and 1, a set or map with a key twice, nesting beyond `decode_depth_max`, elements that take more
+/// memory than `decoded_bytes_max`, and exceptions and errors of a user's `inspect` or `load_callback` are errors. Enums
+/// are not checked against their enumerators: values outside of them come through. Throws nothing but std::bad_alloc.
 template <class T>
 caf::expected<T> decode(bytes_view data) {
   return detail::decode_nested<T>(data, decode_depth_max);

@@ -1,6 +1,8 @@
 #include <cluster_channel/serialization/signature.hpp>
 
+#include <algorithm>
 #include <cstddef>
+#include <string>
 #include <vector>
 
 namespace cluster_channel {
@@ -22,7 +24,7 @@ public:
     case type_kind::real:
       return "f" + std::to_string(8 * type.size);
     case type_kind::enumeration:
-      return "enum " + of(type.part());
+      return "enum " + of(type.part()) + of_enumerators(type);
     case type_kind::duration:
       return of(type.part()) + " * " + std::to_string(type.num) + "/" + std::to_string(type.den) + " s";
     case type_kind::text:
@@ -51,6 +53,18 @@ public:
   }
 
 private:
+  /// In the order of their values, whatever that of the description is.
+  static std::string of_enumerators(const type_description& type) {
+    if (type.enumerators.empty())
+      return {};
+    std::vector<type_enumerator> all{type.enumerators.begin(), type.enumerators.end()};
+    std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.value < b.value; });
+    std::string result;
+    for (const auto& x : all)
+      result.append(result.empty() ? " {" : ", ").append(x.name).append(" = ").append(std::to_string(x.value));
+    return result + "}";
+  }
+
   std::string of_structure(const type_description& type) {
     for (std::size_t i = open_.size(); i > 0; --i)
       if (open_[i - 1] == &type)

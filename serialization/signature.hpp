@@ -1,11 +1,12 @@
 // The structure of a type in words, so that two programs can tell whether they mean the same: names of members count,
 // names of C++ types do not. `{bar: i32, tags: [string]}` for a struct with an int and a vector of strings.
 //
-// Words: `void`, `bool`, `i8` … `u64`, `f32`, `f64`, `string`, `nothing` (std::monostate), `enum u8`, `[T]` (sequences
-// and sets), `[T; 3]` (arrays), `map<K, V>`, `optional<T>`, `(A, B)` (pairs and tuples), `A | B` (variants),
-// `i64 * 1/1000 s` (durations), `{name: T}` (described structs). `^1` is the struct that is written just here, `^2` the
-// one around it: that is how recursive types end. A type with a CAF `inspect` is the name it gives itself by
-// `caf::meta::type_name`, or `opaque`: its members are not known. `json` is a json_value.
+// Words: `void`, `bool`, `i8` … `u64`, `f32`, `f64`, `string`, `nothing` (std::monostate), `enum u8 {red = 0, blue = 2}`
+// (without the braces if it is not described), `[T]` (sequences and sets), `[T; 3]` (arrays), `map<K, V>`,
+// `optional<T>`, `(A, B)` (pairs and tuples), `A | B` (variants), `i64 * 1/1000 s` (durations), `{name: T}` (described
+// structs). `^1` is the struct that is written just here, `^2` the one around it: that is how recursive types end. A
+// type with a CAF `inspect` is the name it gives itself by `caf::meta::type_name`, or `opaque`: its members are not
+// known. `json` is a json_value.
 #pragma once
 
 #include <cluster_channel/serialization/type_description.hpp>

@@ -2,6 +2,8 @@
 // want `payload` and `slot_payload` of codec.hpp.
 #pragma once
 
+#include <cluster_channel/serialization/left_out_members.hpp>
+
 #include <boost/describe.hpp>
 #include <caf/error.hpp>
 #include <caf/meta/annotation.hpp>
@@ -163,6 +165,9 @@ concept inspectable = requires(probe_inspector& f, T& x) {
 /// Calls `f(member)` for every member of a described T, those of its bases first.
 template <class T, class F>
 void for_each_member(F&& f) {
+  static_assert(describes_all_members<T>(), "a member or base of this struct is left out of its description, and would "
+                                            "not be sent: name it in BOOST_DESCRIBE_STRUCT, or specialize "
+                                            "cluster_channel::leaves_out_members for this struct");
   boost::mp11::mp_for_each<members_of<T>>(std::forward<F>(f));
 }
 

@@ -119,6 +119,45 @@ TEST(CodecHostile, LengthThatOverflowsInBytesIsRefused) {
   expect_bad<std::vector<double>>(count(2) + bytes(15), "more than the bytes that are left");
 }
 
+struct large_when_there {
+  std::array<std::int64_t, 32> numbers{};
+};
+BOOST_DESCRIBE_STRUCT(large_when_there, (), (numbers))
+
+// What takes one byte, or four, and much memory.
+TEST(CodecHostile, DecodedSizeIsLimited) {
+  const auto many = bytes(8 << 20);
+  const auto of = [&](std::size_t least) { return count(static_cast<std::uint32_t>(many.size() / least)) + many; };
+  constexpr auto why = "bytes of memory for elements";
+  const allocation_watch watch;
+  expect_bad<std::vector<std::optional<large_when_there>>>(of(1), why);
+  expect_bad<std::deque<std::optional<large_when_there>>>(of(1), why);
+  expect_bad<std::list<std::int8_t>>(of(1), why);
+  expect_bad<std::multiset<std::int8_t>>(of(1), why);
+  expect_bad<std::unordered_multimap<std::int8_t, std::int8_t>>(of(2), why);
+  expect_bad<std::vector<std::variant<std::int8_t, large_when_there>>>(of(5), why);
+  expect_bad<std::vector<std::array<std::optional<large_when_there>, 4>>>(of(4), why);
+  expect_bad<std::vector<std::pair<std::string, std::optional<large_when_there>>>>(of(5), why);
+  EXPECT_LT(watch.largest(), 2 * decoded_bytes_max(many.size()));
+}
+
+TEST(CodecHostile, DecodedSizeOfAllContainersIsLimitedTogether) {
+  bytes data = count(1000);
+  const auto one = count(1000) + bytes(1000);
+  for (int i = 0; i < 1000; ++i)
+    data.insert(data.end(), one.begin(), one.end());
+  expect_bad<std::vector<std::vector<std::optional<large_when_there>>>>(data, "bytes of memory for elements");
+}
+
+TEST(CodecHostile, SmallElementsAreNotTakenForLargeOnes) {
+  std::set<std::int32_t> numbers; // 9 times its encoded size
+  for (std::int32_t i = 0; i < 500'000; ++i)
+    numbers.insert(numbers.end(), i);
+  EXPECT_TRUE(decode<decltype(numbers)>(encode(numbers)));
+  EXPECT_TRUE(decode<std::vector<std::string>>(encode(std::vector<std::string>(1'000'000))));
+  EXPECT_TRUE(decode<std::vector<bool>>(encode(std::vector<bool>(10'000'000))));
+}
+
 TEST(CodecHostile, EmptyElementsAreLimited) {
   using list = std::vector<empty_struct>;
   const auto most = decode<list>(count(empty_elements_max));

@@ -19,6 +19,18 @@ typename Inspector::result_type inspect(Inspector& f, nameless& x) {
   return f(x.x);
 }
 
+enum class not_described_enum : std::uint16_t { one };
+
+// Two versions of one enum: the later one has an enumerator more, in the middle.
+namespace before {
+enum class level { low, high };
+BOOST_DESCRIBE_ENUM(level, low, high)
+} // namespace before
+namespace after {
+enum class level { low, middle, high };
+BOOST_DESCRIBE_ENUM(level, high, middle, low)
+} // namespace after
+
 struct same_as_point {
   std::int32_t x = 0;
   std::int32_t y = 0;
@@ -39,11 +51,17 @@ TEST(Signature, ScalarsAreNamedByKindAndWidth) {
   EXPECT_EQ(signature_of<float>(), "f32");
   EXPECT_EQ(signature_of<double>(), "f64");
   EXPECT_EQ(signature_of<bool>(), "bool");
-  EXPECT_EQ(signature_of<color>(), "enum u8");
+  EXPECT_EQ(signature_of<color>(), "enum u8 {red = 0, green = 1, blue = 2}");
+  EXPECT_EQ(signature_of<not_described_enum>(), "enum u16");
   EXPECT_EQ(signature_of<answer>(), "enum bool");
   EXPECT_EQ(signature_of<void>(), "void");
   EXPECT_EQ(signature_of<std::monostate>(), "nothing");
   EXPECT_EQ(signature_of<std::chrono::milliseconds>(), "i64 * 1/1000 s");
+}
+
+TEST(Signature, EnumsDifferInNamesAndValuesOfTheirEnumerators) {
+  EXPECT_EQ(signature_of<before::level>(), "enum i32 {low = 0, high = 1}");
+  EXPECT_EQ(signature_of<after::level>(), "enum i32 {low = 0, middle = 1, high = 2}");
 }
 
 TEST(Signature, ContainersShowTheirElements) {
