@@ -11,8 +11,14 @@ bus_core::bus_core(bus_options options)
 }
 
 bus_core::~bus_core() {
+  close();
+}
+
+void bus_core::close() {
+  if (closed_.exchange(true))
+    return;
   for (const auto& entry : slots_)
-    entry.second->close();
+    entry.second->close(*this);
 }
 
 void bus_core::add(slot_declaration declaration, const json_form& form, std::shared_ptr<slot_base> slot) {
@@ -40,8 +46,20 @@ void bus_core::connect() {
   const auto forms = std::make_shared<const json_forms>(forms_);
   for (std::size_t i = 0; i < options_.channels.size(); ++i)
     transports_.push_back(std::make_shared<transport>(weak_from_this(), declarations_, forms, ignored_, timers_));
-  for (std::size_t i = 0; i < options_.channels.size(); ++i)
-    transports_[i]->start(*options_.channels[i]);
+  // Nothing is said to anyone before all are connected: if one cannot, the others are as they were.
+  std::size_t connected = 0;
+  try {
+    for (; connected < transports_.size(); ++connected)
+      transports_[connected]->connect(*options_.channels[connected]);
+  } catch (...) {
+    while (connected > 0) {
+      --connected;
+      options_.channels[connected]->undo_connect(*transports_[connected]);
+    }
+    throw;
+  }
+  for (const auto& each : transports_)
+    each->start();
 }
 
 bool bus_core::begin_waiting(std::size_t size) noexcept {
@@ -65,6 +83,10 @@ void bus_core::handlers_changed(const handler_key& key) const {
 }
 
 void bus_core::handle(pending_call_ptr call) const {
+  if (closed()) {
+    call->fail(errc::channel_closed, "the event bus that would handle it is gone");
+    return;
+  }
   if (auto* slot = find(call->slot)) {
     slot->handle(std::move(call));
     return;

@@ -17,6 +17,8 @@
 
 namespace cluster_channel::detail {
 
+class bus_core;
+
 /// One slot as the bus core sees it.
 class slot_base {
 public:
@@ -37,8 +39,8 @@ public:
 
   virtual bool auto_reconnect() const noexcept = 0;
 
-  /// The bus is gone: calls that wait fail.
-  virtual void close() = 0;
+  /// The bus goes: calls that wait fail, and none waits any more.
+  virtual void close(bus_core& bus) = 0;
 };
 
 class bus_core : public std::enable_shared_from_this<bus_core> {
@@ -60,6 +62,11 @@ public:
   /// Connects to the far ends of the options' channels. To be called once, after all slots were added.
   /// @throws std::invalid_argument if an ignored event is no slot; whatever the channels' `connect` throws.
   void connect();
+
+  /// Ends the calls that wait, on this thread: none is made, no handler is run for one, from now on. Other threads may
+  /// hold this core for a while yet.
+  void close();
+  bool closed() const noexcept { return closed_.load(std::memory_order_acquire); }
 
   const std::vector<std::shared_ptr<transport>>& transports() const noexcept { return transports_; }
   timer_service& timers() noexcept { return *timers_; }
@@ -95,6 +102,7 @@ private:
   std::vector<std::string> ignored_;
   std::unordered_map<std::string, std::shared_ptr<slot_base>> slots_;
   std::vector<std::shared_ptr<transport>> transports_; // complete before the first channel is connected
+  std::atomic<bool> closed_{false};
   std::mutex waiting_mutex_;
   std::size_t waiting_calls_ = 0;
   std::size_t waiting_bytes_ = 0;

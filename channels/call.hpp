@@ -1,9 +1,7 @@
 // The eventual result of calling a slot.
 #pragma once
 
-#include <cluster_channel/actors/pending_call.hpp>
-#include <cluster_channel/channels/link_reader.hpp>
-#include <cluster_channel/serialization/codec.hpp>
+#include <cluster_channel/channels/call_state.hpp>
 
 #include <caf/actor_cast.hpp>
 #include <caf/allowed_unsafe_message_type.hpp>
@@ -12,14 +10,9 @@
 #include <caf/scheduled_actor.hpp>
 
 #include <chrono>
-#include <condition_variable>
-#include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
-#include <string>
 #include <type_traits>
-#include <variant>
 
 namespace cluster_channel {
 
@@ -37,106 +30,6 @@ std::optional<std::chrono::steady_clock::time_point> deadline_after(std::chrono:
 
 /// Wakes the continuation of a call inside the actor that waits for it.
 struct call_done {};
-
-/// The response that `data` stands for.
-template <class Response>
-caf::expected<Response> decode_response(const bytes& data) {
-  if constexpr (std::is_void_v<Response>) {
-    if (data.empty())
-      return caf::expected<Response>{caf::unit};
-    return make_error(errc::bad_payload,
-                      "a response without data was expected, " + std::to_string(data.size()) + " bytes came");
-  } else if constexpr (slot_payload<Response>) {
-    return decode<Response>(data);
-  } else {
-    return make_error(errc::bad_payload, "this result is put together here and has no encoded form");
-  }
-}
-
-/// Shared between the caller and whoever answers. An encoded response is decoded by the thread that takes it.
-template <class Response>
-class call_state final : public answer_sink {
-public:
-  using result = caf::expected<Response>;
-
-  void answered(answer&& x) noexcept override {
-    std::visit([this](auto& y) { this->set(std::move(y)); }, x);
-  }
-
-  void deliver(result&& x) { set(std::move(x)); }
-
-  /// Calls `f` once the result is there, at once if it is; on the thread that ends the call.
-  void on_done(std::function<void()> f) {
-    std::unique_lock guard{mutex_};
-    if (!done_) {
-      continuation_ = std::move(f);
-      return;
-    }
-    guard.unlock();
-    f();
-  }
-
-  /// Waits until the result is there, or `deadline` is. @returns whether it is.
-  bool wait_until(std::optional<std::chrono::steady_clock::time_point> deadline) {
-    if (auto* reader = this_thread_reader())
-      return read_until(*reader, deadline);
-    std::unique_lock guard{mutex_};
-    if (deadline)
-      return ready_.wait_until(guard, *deadline, [this] { return done_; });
-    ready_.wait(guard, [this] { return done_; });
-    return true;
-  }
-
-  /// The result; to be taken once, after it is there.
-  result take() {
-    std::unique_lock guard{mutex_};
-    auto value = std::exchange(value_, std::monostate{});
-    guard.unlock();
-    if (auto* direct = std::get_if<result>(&value))
-      return std::move(*direct);
-    if (auto* encoded = std::get_if<bytes>(&value))
-      return decode_response<Response>(*encoded);
-    if (auto* what = std::get_if<failure>(&value))
-      return make_error(std::move(*what));
-    return make_error(errc::broken_promise, "the result of this call was taken before");
-  }
-
-private:
-  /// This thread is the one that reads the answers: it goes on doing so.
-  bool read_until(link_reader& reader, std::optional<std::chrono::steady_clock::time_point> deadline) {
-    on_done(reader.waker());
-    reader.read_until(
-        [this] {
-          std::lock_guard guard{mutex_};
-          return done_;
-        },
-        deadline);
-    std::lock_guard guard{mutex_};
-    continuation_ = nullptr;
-    return done_;
-  }
-
-  /// The first end counts: a call may run out of time while its local handler still works.
-  template <class T>
-  void set(T&& x) {
-    std::unique_lock guard{mutex_};
-    if (done_)
-      return;
-    value_ = std::forward<T>(x);
-    done_ = true;
-    auto f = std::exchange(continuation_, nullptr);
-    ready_.notify_all();
-    guard.unlock();
-    if (f)
-      f();
-  }
-
-  std::mutex mutex_;
-  std::condition_variable ready_;
-  bool done_ = false;
-  std::variant<std::monostate, bytes, failure, result> value_;
-  std::function<void()> continuation_;
-};
 
 } // namespace detail
 
@@ -177,8 +70,8 @@ public:
     const auto id = self->new_request_id(caf::message_priority::normal).response_id();
     auto resume = [state = state_, on_value, on_error]() mutable {
       auto x = state->take();
-      if (auto err = x ? caf::error{} : x.error())
-        on_error(err);
+      if (!x)
+        on_error(x.error());
       else if constexpr (std::is_void_v<Response>)
         on_value();
       else

@@ -119,6 +119,10 @@ public:
   /// channel if the bus does; calls then fail with `channel_closed`.
   /// @throws std::logic_error if the channel already serves a bus.
   virtual std::shared_ptr<call_target> connect(std::shared_ptr<channel_listener> listener) = 0;
+
+  /// Takes a `connect` back, after which nothing else was said or called: the bus could not be made, as another of its
+  /// channels failed. Another bus may be made with this channel then.
+  virtual void undo_connect(const channel_listener&) {}
 };
 
 } // namespace cluster_channel

@@ -40,4 +40,8 @@ std::shared_ptr<call_target> chunked_channel::connect(std::shared_ptr<channel_li
   return link_.connect(std::move(listener));
 }
 
+void chunked_channel::undo_connect(const channel_listener& listener) {
+  link_.undo_connect(listener);
+}
+
 } // namespace cluster_channel

@@ -23,6 +23,7 @@ public:
   explicit chunked_channel(generic_channel& link, const chunk_options& options = {});
 
   std::shared_ptr<call_target> connect(std::shared_ptr<channel_listener> listener) override;
+  void undo_connect(const channel_listener& listener) override;
 
 private:
   generic_channel& link_;

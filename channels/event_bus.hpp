@@ -7,8 +7,9 @@
 //
 // Functions that register handlers, or call slots, best take `events&`: then a test can give them a local bus.
 // A bus may be used from any thread and any actor at once. It neither copies nor moves. Calls that wait when it is
-// destroyed fail with `channel_closed`. Its destruction does not wait for handlers that other threads run at that
-// moment; for those of a master the destruction of the master_channel does.
+// destroyed fail with `channel_closed` before its destructor returns, and run no handler any more. Its destruction does
+// not wait for handlers that other threads run at that moment; for those of a master the destruction of the
+// master_channel does.
 #pragma once
 
 #include <cluster_channel/channels/bus_core.hpp>
@@ -108,7 +109,8 @@ public:
   /// A bus connected to the far end of `link`, which may be destroyed before or after it.
   explicit event_bus(channel& link) : event_bus{bus_options{.channels = {&link}}} {}
 
-  /// @throws std::invalid_argument if an option is unusable, std::logic_error if a channel already serves a bus.
+  /// @throws std::invalid_argument if an option is unusable, std::logic_error if a channel already serves a bus; then
+  ///         none of the channels serves this one.
   explicit event_bus(bus_options options) : core_{std::make_shared<detail::bus_core>(std::move(options))} {
     bind_slots();
     core_->connect();
@@ -116,6 +118,7 @@ public:
 
   event_bus(const event_bus&) = delete;
   event_bus& operator=(const event_bus&) = delete;
+  ~event_bus() { core_->close(); }
 
 private:
   void bind_slots() {
@@ -136,7 +139,7 @@ private:
   template <class Request, class Response>
   void bind(slot<Request, Response>& target, const char* name) {
     const auto ignored = core_->ignores(name);
-    auto core = std::make_shared<detail::slot_core<Request, Response>>(name, target.options(), core_, ignored);
+    auto core = std::make_shared<detail::typed_slot<Request, Response>>(name, target.options(), core_, ignored);
     if (ignored)
       core_->add_ignored(name);
     else

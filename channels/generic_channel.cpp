@@ -18,6 +18,10 @@ std::shared_ptr<call_target> generic_channel::connect(std::shared_ptr<channel_li
   return link_;
 }
 
+void generic_channel::undo_connect(const channel_listener& listener) {
+  link_->release(listener);
+}
+
 void generic_channel::connected() {
   link_->connected();
 }

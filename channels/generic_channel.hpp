@@ -39,6 +39,7 @@ public:
   ~generic_channel() override;
 
   std::shared_ptr<call_target> connect(std::shared_ptr<channel_listener> listener) override;
+  void undo_connect(const channel_listener& listener) override;
 
 protected:
   /// @param timeout of calls that have none of their own, from the moment they are sent to their answer.

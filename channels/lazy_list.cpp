@@ -8,11 +8,14 @@ public:
   entry(lazy_callback on_connect, lazy_callback on_disconnect)
       : connect_{std::move(on_connect)}, disconnect_{std::move(on_disconnect)} {}
 
+  std::uint64_t id() const noexcept { return id_; }
+  void set_id(std::uint64_t id) noexcept { id_ = id; }
+
   void set(const std::string& param, bool used) {
     if (used && !ended_) {
-      if (connected_.insert(param).second)
+      if (connected_.insert(param).second && connect_)
         connect_(param);
-    } else if (connected_.erase(param) > 0) {
+    } else if (connected_.erase(param) > 0 && disconnect_) {
       disconnect_(param);
     }
   }
@@ -28,13 +31,15 @@ private:
   lazy_callback disconnect_;
   std::set<std::string> connected_;
   bool ended_ = false;
+  std::uint64_t id_ = 0; // set before anything else
 };
 
 lazy_list::entry_ptr lazy_list::add(lazy_callback connect, lazy_callback disconnect) {
   auto result = std::make_shared<entry>(std::move(connect), std::move(disconnect));
   {
     std::lock_guard guard{mutex_};
-    entries_.push_back(result);
+    entries_.emplace(++last_id_, result);
+    result->set_id(last_id_);
     ++count_;
   }
   take({result, false, {}});
@@ -44,7 +49,7 @@ lazy_list::entry_ptr lazy_list::add(lazy_callback connect, lazy_callback disconn
 void lazy_list::cancel(const entry_ptr& which) {
   {
     std::lock_guard guard{mutex_};
-    count_ -= std::erase(entries_, which);
+    count_ -= entries_.erase(which->id());
   }
   take({which, true, {}});
 }
@@ -72,7 +77,10 @@ void lazy_list::take(step next) {
 
 std::vector<lazy_list::entry_ptr> lazy_list::entries() const {
   std::lock_guard guard{mutex_};
-  return entries_;
+  std::vector<entry_ptr> result;
+  for (const auto& entry : entries_)
+    result.push_back(entry.second);
+  return result;
 }
 
 } // namespace cluster_channel::detail

@@ -4,7 +4,11 @@
 #include <cluster_channel/channels/serial_queue.hpp>
 
 #include <atomic>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -13,7 +17,7 @@
 
 namespace cluster_channel {
 
-/// Told the parameter. Must not throw.
+/// Told the parameter. Must not throw. An empty one is told nothing.
 using lazy_callback = std::function<void(const std::string&)>;
 
 namespace detail {
@@ -48,7 +52,7 @@ private:
     entry_ptr which;
     bool ends = false;
     std::string param;
-    friend bool operator==(const step&, const step&) = default;
+    friend auto operator<=>(const step&, const step&) = default;
   };
 
   void take(step next);
@@ -57,7 +61,8 @@ private:
   const std::function<std::vector<std::string>()> used_params_;
   const std::function<bool(const std::string&)> is_used_;
   mutable std::mutex mutex_;
-  std::vector<entry_ptr> entries_;
+  std::map<std::uint64_t, entry_ptr> entries_; // in the order in which they came
+  std::uint64_t last_id_ = 0;
   std::atomic<std::size_t> count_{0};
   serial_queue<step> steps_;
 };

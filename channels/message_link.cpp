@@ -70,6 +70,16 @@ void message_link::attach(std::shared_ptr<channel_listener> listener) {
     watch_chunks(*bus, *chunks);
 }
 
+void message_link::release(const channel_listener& listener) {
+  std::unique_lock guard{mutex_};
+  if (listener_.get() != &listener)
+    return;
+  const auto bus = std::move(listener_);
+  mismatch_.reset();
+  connected_ = false; // until the next bus has said its hello
+  guard.unlock();
+}
+
 void message_link::detach() noexcept {
   {
     std::unique_lock guard{gate_mutex_};
@@ -221,6 +231,7 @@ void message_link::go_down(const failure& why) {
 
 void message_link::failed(const caf::error& why) {
   auto what = failure_of(why);
+  make_telling(what, errc::connection_closed);
   if (why.category() != error_category)
     what.code = errc::connection_closed;
   std::unique_lock guard{mutex_};
@@ -400,7 +411,7 @@ void message_link::submit(pending_call_ptr call) {
   if (call->run_timeout > caf::timespan::zero())
     timeout = std::min(timeout, call->run_timeout);
   request msg{id, call->slot, call->param, std::move(call->data)};
-  calls_.emplace(id, open_call{std::move(call)});
+  calls_[id].call = std::move(call); // if there is no memory, it ends without the lock
   const auto bus = listener_;
   guard.unlock();
   if (timeout < no_timeout) {

@@ -26,6 +26,9 @@ public:
   /// Connects to a bus. @throws std::logic_error if one is connected.
   void attach(std::shared_ptr<channel_listener> listener);
 
+  /// Takes back an `attach` of `listener`.
+  void release(const channel_listener& listener);
+
   /// Forgets the channel and the bus.
   void detach() noexcept;
 

@@ -1,8 +1,9 @@
 // The answer a handler still owes.
 #pragma once
 
+#include <cluster_channel/channels/call_state.hpp>
+#include <cluster_channel/channels/timers.hpp>
 #include <cluster_channel/serialization/conversions.hpp>
-#include <cluster_channel/serialization/error.hpp>
 
 #include <caf/expected.hpp>
 #include <caf/unit.hpp>
@@ -30,6 +31,118 @@ constexpr bool keeps_answer() {
 template <class T, class Response>
 concept answer_of = std::is_constructible_v<caf::expected<Response>, T> && keeps_answer<T, Response>();
 
+/// What the copies of a promise share, as far as no type is needed: the first end counts. Thread-safe.
+class owed_answer {
+public:
+  /// Of a handler that was called from here: its answer goes to `to` as it is.
+  owed_answer(std::shared_ptr<answer_sink> to, shared_text slot, shared_text param)
+      : to_{std::move(to)}, slot_{std::move(slot)}, param_{std::move(param)} {}
+
+  /// Of a handler that a far end called: its answer is encoded.
+  explicit owed_answer(pending_call_ptr call) : call_{std::move(call)} {}
+
+  owed_answer(const owed_answer&) = delete;
+  owed_answer& operator=(const owed_answer&) = delete;
+  virtual ~owed_answer() = default;
+
+  /// Fails the call. An empty error says so.
+  void fail(const caf::error& why) noexcept;
+  void fail(failure&& why) noexcept;
+
+  /// `fail(why)` as its time limit, which it does not take back.
+  void expire(failure&& why) noexcept;
+
+  /// The timer that calls `expire`: taken back at the answer. To be called before the handler runs.
+  void limit(std::shared_ptr<timer_service> timers, timer_service::timer_id timer) noexcept {
+    timers_ = std::move(timers);
+    timer_ = timer;
+  }
+
+protected:
+  /// Whether this is the first end. Then the timer is taken back.
+  bool claim() noexcept;
+  void fail_broken() noexcept;
+  bool is_open() const noexcept { return !ended_.load(std::memory_order_acquire); }
+  bool is_encoded() const noexcept { return encoded_; }
+
+  /// Hands the answer on; after `claim`.
+  void give(answer&& x) noexcept;
+  std::shared_ptr<answer_sink> take_sink() noexcept { return std::move(to_); }
+
+private:
+  std::shared_ptr<answer_sink> to_; // or
+  pending_call_ptr call_;
+  const bool encoded_ = call_ != nullptr;
+  shared_text slot_; // for `to_`
+  shared_text param_;
+  std::shared_ptr<timer_service> timers_;
+  timer_service::timer_id timer_ = 0;
+  std::atomic<bool> ended_{false};
+};
+
+/// The same for one type of response. Dropped without an answer it fails with `broken_promise`.
+template <class Response>
+class promise_state final : public owed_answer {
+public:
+  using owed_answer::owed_answer;
+
+  ~promise_state() override {
+    if (is_open())
+      fail_broken();
+  }
+
+  void finish(caf::expected<Response>&& x) noexcept {
+    if (!x) {
+      fail(x.error());
+    } else if (claim()) {
+      if constexpr (std::is_void_v<Response>)
+        give(bytes{});
+      else if (is_encoded())
+        give(encoded(*x));
+      else
+        static_cast<result_sink<Response>&>(*take_sink()).returned(std::move(*x));
+    }
+  }
+
+private:
+  template <class T>
+  static answer encoded(const T& x) noexcept {
+    try {
+      return encode(x);
+    } catch (...) {
+      return encoding_failure("response");
+    }
+  }
+};
+
+/// Ends a promise that is nobody's call.
+template <class Response>
+class continuation_sink final : public result_sink<Response> {
+public:
+  using continuation = std::function<void(caf::expected<Response>&&)>;
+
+  explicit continuation_sink(continuation done) : done_{std::move(done)} {}
+
+  void returned(Response&& x) noexcept override { done_(caf::expected<Response>{std::move(x)}); }
+  void answered(answer&& x) noexcept override { done_(make_error(std::move(std::get<failure>(x)))); }
+
+private:
+  continuation done_;
+};
+
+template <>
+class continuation_sink<void> final : public result_sink<void> {
+public:
+  using continuation = std::function<void(caf::expected<void>&&)>;
+
+  explicit continuation_sink(continuation done) : done_{std::move(done)} {}
+
+  void answered(answer&& x) noexcept override;
+
+private:
+  continuation done_;
+};
+
 } // namespace detail
 
 /// Answers one call of a slot with response type `Response`, now or later, from any thread.
@@ -43,7 +156,12 @@ public:
   using continuation = std::function<void(result&&)>;
 
   /// A promise whose answer goes to `done`, called exactly once.
-  explicit promise(continuation done) : state_{std::make_shared<state>(std::move(done))} {}
+  explicit promise(continuation done)
+      : promise{std::make_shared<detail::promise_state<Response>>(
+            std::make_shared<detail::continuation_sink<Response>>(std::move(done)), nullptr, nullptr)} {}
+
+  /// @private
+  explicit promise(std::shared_ptr<detail::promise_state<Response>> state) : state_{std::move(state)} {}
 
   /// Answers a `void` response.
   void deliver() const requires std::is_void_v<Response> { state_->finish(result{caf::unit}); }
@@ -66,30 +184,14 @@ public:
                                                        "delivered: convert it by hand");
   }
 
-  /// Fails the call with the text of `err`.
-  void fail(caf::error err) const { state_->finish(result{std::move(err)}); }
+  /// Fails the call with the text of `err`; an empty error fails it too, with a text that says so.
+  void fail(const caf::error& err) const { state_->fail(err); }
 
   /// Fails the call with `text`.
   void fail(std::string text) const { fail(make_error(errc::handler_failed, std::move(text))); }
 
 private:
-  struct state {
-    explicit state(continuation f) : done{std::move(f)} {}
-    state(const state&) = delete;
-    state& operator=(const state&) = delete;
-    ~state() {
-      if (!finished.load(std::memory_order_acquire))
-        finish(result{make_error(errc::broken_promise, "the handler dropped its promise without answering")});
-    }
-    void finish(result&& x) {
-      if (!finished.exchange(true, std::memory_order_acq_rel))
-        std::exchange(done, nullptr)(std::move(x));
-    }
-    continuation done;
-    std::atomic<bool> finished{false};
-  };
-
-  std::shared_ptr<state> state_;
+  std::shared_ptr<detail::promise_state<Response>> state_;
 };
 
 } // namespace cluster_channel

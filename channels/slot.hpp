@@ -15,8 +15,8 @@
 #include <cluster_channel/channels/call_map.hpp>
 #include <cluster_channel/channels/handler.hpp>
 #include <cluster_channel/channels/slot_checks.hpp>
-#include <cluster_channel/channels/slot_core.hpp>
 #include <cluster_channel/channels/slot_options.hpp>
+#include <cluster_channel/channels/typed_slot.hpp>
 #include <cluster_channel/serialization/caf_message.hpp>
 
 #include <caf/actor_system.hpp>
@@ -85,23 +85,23 @@ public:
   /// Calls the slot and yields the answers of all handlers, at least one; fails at the first failure.
   call<std::vector<Response>> all(request_parameter request, call_options options = {}) const
       requires(!std::is_void_v<Request> && !std::is_void_v<Response>) {
-    return call_all(std::move(request), std::move(options));
+    return core().call_all(std::move(request), std::move(options));
   }
 
   call<std::vector<Response>> all(call_options options = {}) const
       requires(std::is_void_v<Request> && !std::is_void_v<Response>) {
-    return call_all({}, std::move(options));
+    return core().call_all({}, std::move(options));
   }
 
   /// Calls the slot and yields what each handler answered, or its failure. The call itself fails only if it could not
   /// be made at all.
   call<answers<Response>> all_settled(request_parameter request, call_options options = {}) const
       requires(!std::is_void_v<Request>) {
-    return call_all_settled(std::move(request), std::move(options));
+    return core().call_all_settled(std::move(request), std::move(options));
   }
 
   call<answers<Response>> all_settled(call_options options = {}) const requires std::is_void_v<Request> {
-    return call_all_settled({}, std::move(options));
+    return core().call_all_settled({}, std::move(options));
   }
 
   /// Calls everyone who is there now: the local handlers, every far end that has a handler, and every live node of a
@@ -177,7 +177,8 @@ public:
 
   /// Tells who handles this slot, here or at the far ends of the bus: `connect(param)` is called when a parameter gets
   /// its first handler, from within for those that have one, and `disconnect(param)` when the last one goes. What it
-  /// returns takes the callbacks back, and calls `disconnect` for the parameters still in use. Callbacks run one at a
+  /// returns takes the callbacks back, and calls `disconnect` for the parameters still in use. Either may be null: then
+  /// nobody is told of that. Callbacks run one at a
   /// time, on the thread on which a handler comes or goes, and must not throw. What finds one running on another thread
   /// leaves its own to that thread and returns: so after the callbacks were taken back a last one may still run, and
   /// what they use must be kept alive by them.
@@ -217,40 +218,20 @@ public:
   const slot_options& options() const noexcept { return options_; }
 
   /// @private
-  void bind(std::shared_ptr<detail::slot_core<Request, Response>> core) { core_ = std::move(core); }
+  void bind(std::shared_ptr<detail::typed_slot<Request, Response>> core) { core_ = std::move(core); }
 
 private:
-  call<std::vector<Response>> call_all(stored_request request, call_options options) const {
-    using result = caf::expected<std::vector<Response>>;
-    return core().template call_all<std::vector<Response>>(std::move(request), std::move(options),
-                                                           detail::collects::to_first_failure,
-                                                           [](answers<Response>&& all, caf::error&& first) {
-                                                             if (first)
-                                                               return result{std::move(first)};
-                                                             std::vector<Response> values;
-                                                             for (auto& x : all)
-                                                               values.push_back(std::move(*x));
-                                                             return result{std::move(values)};
-                                                           });
-  }
-
-  call<answers<Response>> call_all_settled(stored_request request, call_options options) const {
-    return core().template call_all<answers<Response>>(
-        std::move(request), std::move(options), detail::collects::all,
-        [](answers<Response>&& all, caf::error&&) { return caf::expected<answers<Response>>{std::move(all)}; });
-  }
-
-  const std::shared_ptr<detail::slot_core<Request, Response>>& core_ptr() const {
+  const std::shared_ptr<detail::typed_slot<Request, Response>>& core_ptr() const {
     if (!core_)
       throw std::logic_error("a slot outside of an event_bus can neither be called nor handled: make an "
                              "event_bus of its declaration");
     return core_;
   }
 
-  detail::slot_core<Request, Response>& core() const { return *core_ptr(); }
+  detail::typed_slot<Request, Response>& core() const { return *core_ptr(); }
 
   slot_options options_;
-  std::shared_ptr<detail::slot_core<Request, Response>> core_;
+  std::shared_ptr<detail::typed_slot<Request, Response>> core_;
 };
 
 } // namespace cluster_channel

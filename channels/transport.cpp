@@ -17,11 +17,20 @@ const handler_key all_again{{}, "again"};          // some was refused before
 
 } // namespace
 
-void transport::start(channel& link) {
+void transport::connect(channel& link) {
   target_ = link.connect(shared_from_this());
+}
+
+void transport::start() {
   started_.store(target_.get(), std::memory_order_release);
   look(new_connection); // if the channel was connected before
   readiness_changed();
+}
+
+/// Null if it is gone, or about to go.
+std::shared_ptr<bus_core> transport::open_bus() const {
+  auto result = bus_.lock();
+  return result && !result->closed() ? result : nullptr;
 }
 
 void transport::handlers_changed(const handler_key& key) {
@@ -29,7 +38,7 @@ void transport::handlers_changed(const handler_key& key) {
 }
 
 void transport::request_received(pending_call_ptr call) {
-  if (auto bus = bus_.lock())
+  if (auto bus = open_bus())
     bus->handle(std::move(call));
 }
 
@@ -38,12 +47,12 @@ void transport::connected() {
 }
 
 void transport::registration_changed(const handler_key& key) {
-  if (auto bus = bus_.lock())
+  if (auto bus = open_bus())
     bus->registration_changed(key);
 }
 
 void transport::readiness_changed() {
-  if (auto bus = bus_.lock())
+  if (auto bus = open_bus())
     bus->readiness_changed();
 }
 

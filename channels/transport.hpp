@@ -29,7 +29,10 @@ public:
         timers_{std::move(timers)} {}
 
   /// Connects to the far end of `link`. To be called once.
-  void start(channel& link);
+  void connect(channel& link);
+
+  /// Begins to work, after `connect`.
+  void start();
 
   /// The far end; null until `start` is done.
   call_target* target() const noexcept { return started_.load(std::memory_order_acquire); }
@@ -48,6 +51,7 @@ public:
   timer_service& timers() override { return *timers_; }
 
 private:
+  std::shared_ptr<bus_core> open_bus() const;
   void look(const handler_key& key);
   bool announce_all(const bus_core& bus);
   bool announce(const bus_core& bus, const handler_key& key);

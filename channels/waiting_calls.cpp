@@ -4,23 +4,15 @@
 
 namespace cluster_channel::detail {
 
-namespace {
-
-template <class Calls>
-auto find_call(Calls& calls, std::uint64_t id) {
-  // Ids grow from the front to the back.
-  auto pos = std::lower_bound(calls.begin(), calls.end(), id, [](const auto& x, std::uint64_t y) { return x.id < y; });
-  return pos != calls.end() && pos->id == id ? pos : calls.end();
-}
-
-} // namespace
-
-std::uint64_t waiting_calls::add(const std::string& param, call x) {
+std::uint64_t waiting_calls::add(call_ptr& x) {
   std::lock_guard guard{mutex_};
-  x.id = ++last_id_;
-  queues_[param].calls.push_back(std::move(x));
+  if (closed_)
+    return 0;
+  const auto id = ++last_id_;
+  auto& calls = queues_[*x->how.param].calls;
   count_ = queues_.size();
-  return last_id_;
+  calls.emplace_hint(calls.end(), id, nullptr)->second = std::move(x);
+  return id;
 }
 
 bool waiting_calls::set_timer(const std::string& param, std::uint64_t id, timer_service::timer_id timer) {
@@ -28,11 +20,10 @@ bool waiting_calls::set_timer(const std::string& param, std::uint64_t id, timer_
   auto entry = queues_.find(param);
   if (entry == queues_.end())
     return false;
-  auto& calls = entry->second.calls;
-  auto pos = find_call(calls, id);
-  if (pos == calls.end())
+  auto pos = entry->second.calls.find(id);
+  if (pos == entry->second.calls.end())
     return false;
-  pos->timer = timer;
+  pos->second->timer = timer;
   return true;
 }
 
@@ -44,28 +35,29 @@ bool waiting_calls::must_queue(const std::string& param) const {
   return pos != queues_.end() && pos->second.sender != std::this_thread::get_id();
 }
 
-std::deque<waiting_calls::call> waiting_calls::take(const std::string& param) {
+waiting_calls::call_ptr waiting_calls::take(const std::string& param, std::uint64_t id) {
   std::lock_guard guard{mutex_};
   auto entry = queues_.find(param);
   if (entry == queues_.end())
-    return {};
-  auto result = std::exchange(entry->second.calls, {});
+    return nullptr;
+  auto taken = entry->second.calls.extract(id);
+  if (taken.empty())
+    return nullptr;
   forget_if_done(entry);
-  return result;
+  return std::move(taken.mapped());
 }
 
-std::optional<waiting_calls::call> waiting_calls::take(const std::string& param, std::uint64_t id) {
+std::vector<waiting_calls::call_ptr> waiting_calls::close() {
   std::lock_guard guard{mutex_};
-  auto entry = queues_.find(param);
-  if (entry == queues_.end())
-    return std::nullopt;
-  auto& calls = entry->second.calls;
-  auto pos = find_call(calls, id);
-  if (pos == calls.end())
-    return std::nullopt;
-  auto result = std::move(*pos);
-  calls.erase(pos);
-  forget_if_done(entry);
+  closed_ = true;
+  std::map<std::uint64_t, call_ptr> in_order;
+  for (auto pos = queues_.begin(); pos != queues_.end();) {
+    in_order.merge(pos->second.calls);
+    forget_if_done(pos++);
+  }
+  std::vector<call_ptr> result;
+  for (auto& entry : in_order)
+    result.push_back(std::move(entry.second));
   return result;
 }
 

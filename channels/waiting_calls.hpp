@@ -1,17 +1,15 @@
 // The calls of one slot that wait until every far end has a handler, first in first out for each parameter.
 #pragma once
 
+#include <cluster_channel/actors/pending_call.hpp>
 #include <cluster_channel/channels/timers.hpp>
-#include <cluster_channel/serialization/error.hpp>
 
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
-#include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -19,20 +17,32 @@
 
 namespace cluster_channel::detail {
 
-class bus_core;
+class answers_collector;
 
-/// Thread-safe. Its bounds are the bus's, see bus_core::begin_waiting.
+/// How one call is made.
+struct call_details {
+  shared_text param;
+  caf::timespan timeout;
+  caf::timespan wait_timeout;
+  caf::timespan run_timeout;
+};
+
+/// Thread-safe; the calls themselves are neither made nor destroyed under its lock, and it takes O(log n) for one of n.
+/// Its bounds are the bus's, see bus_core::begin_waiting.
 class waiting_calls {
 public:
   struct call {
-    std::function<void(bus_core*, const failure&)> end; ///< sends the call on its way, or without a bus fails it
-    std::size_t size = 0;                               ///< bytes of its request
+    std::shared_ptr<const void> request;
+    call_details how;
+    std::shared_ptr<answer_sink> result;
+    std::shared_ptr<answers_collector> all; ///< of a call for all answers, else null
+    std::size_t size = 0;                   ///< bytes of its request
     timer_service::timer_id timer = 0;
-    std::uint64_t id = 0;
   };
+  using call_ptr = std::unique_ptr<call>;
 
-  /// @returns the call's id.
-  std::uint64_t add(const std::string& param, call x);
+  /// @returns the call's id; 0, and then `x` is not moved from, after `close`.
+  std::uint64_t add(call_ptr& x);
 
   /// @returns false if the call does not wait any more.
   bool set_timer(const std::string& param, std::uint64_t id, timer_service::timer_id timer);
@@ -52,28 +62,27 @@ public:
     auto pos = queues_.find(param);
     if (pos == queues_.end())
       return false;
-    auto& queue = pos->second; // stays while it has a sender
-    queue.again = true;
-    if (queue.sender != std::thread::id{})
+    auto& these = pos->second; // stays while it has a sender
+    these.again = true;
+    if (these.sender != std::thread::id{})
       return false;
     const auto last = last_id_;
     const sending role{*this, guard, pos};
-    const auto has_next = [&] { return !queue.calls.empty() && queue.calls.front().id <= last; };
+    const auto has_next = [&] { return !these.calls.empty() && these.calls.begin()->first <= last; };
     const auto can_go = [&] {
       guard.unlock();
       const auto result = ready();
       guard.lock();
       return result;
     };
-    while (std::exchange(queue.again, false))
+    while (std::exchange(these.again, false))
       while (has_next() && can_go() && has_next()) {
-        auto next = std::move(queue.calls.front());
-        queue.calls.pop_front();
+        auto next = these.calls.extract(these.calls.begin());
         guard.unlock();
-        send(std::move(next));
+        send(std::move(next.mapped()));
         guard.lock();
       }
-    return !queue.calls.empty() && !has_next() && !std::exchange(queue.handed_over, true);
+    return !these.calls.empty() && !has_next() && !std::exchange(these.handed_over, true);
   }
 
   /// `release` for what came meanwhile.
@@ -87,11 +96,11 @@ public:
     return release(param, std::move(ready), std::move(send));
   }
 
-  /// Takes out all calls for `param`, oldest first.
-  std::deque<call> take(const std::string& param);
+  /// Takes out one call; null if it does not wait.
+  call_ptr take(const std::string& param, std::uint64_t id);
 
-  /// Takes out one call, if it waits.
-  std::optional<call> take(const std::string& param, std::uint64_t id);
+  /// Takes out all calls, oldest first, and takes no more.
+  std::vector<call_ptr> close();
 
   std::vector<std::string> params() const;
 
@@ -100,10 +109,10 @@ public:
 
 private:
   struct queue {
-    std::deque<call> calls;
-    std::thread::id sender;   // who sends them now
-    bool again = false;       // they may be able to go
-    bool handed_over = false; // `go_on` will be called
+    std::map<std::uint64_t, call_ptr> calls; // by their ids, which grow
+    std::thread::id sender;                  // who sends them now
+    bool again = false;                      // they may be able to go
+    bool handed_over = false;                // `go_on` will be called
   };
   using queues = std::map<std::string, queue>;
 
@@ -134,6 +143,7 @@ private:
   mutable std::mutex mutex_;
   queues queues_;
   std::uint64_t last_id_ = 0;
+  bool closed_ = false;
   std::atomic<std::size_t> count_{0}; // of queues
 };
 

@@ -81,6 +81,14 @@ std::string to_string(errc code) {
   return "unknown error " + std::to_string(static_cast<int>(code));
 }
 
+void make_telling(failure& what, errc code) {
+  if (what.code != errc::none)
+    return;
+  what.code = code;
+  if (what.text.empty())
+    what.text = "it failed without saying why: its error is an empty caf::error";
+}
+
 std::string to_string(const failure& what) {
   std::string result = to_string(what.code) + ": " + what.text;
   std::string facts;

@@ -64,6 +64,10 @@ struct failure {
   friend bool operator==(const failure&, const failure&) = default;
 };
 
+/// Makes a failure of one that has no code, as an empty `caf::error` does not: `code`, and a text that says so. Whatever
+/// fails a call goes through this, so that every failed call has an error.
+void make_telling(failure& what, errc code = errc::handler_failed);
+
 /// One line for people: the text, then slot, parameter, node, pid and duration where known.
 std::string to_string(const failure& what);
 
