@@ -1,5 +1,6 @@
 #include <cluster_channel/actors/child_proxy.hpp>
 #include <cluster_channel/actors/detail/closing_broker.hpp>
+#include <cluster_channel/actors/detail/saturating.hpp>
 #include <cluster_channel/actors/hello.hpp>
 #include <cluster_channel/actors/registration_table.hpp>
 
@@ -81,7 +82,8 @@ caf::behavior child_proxy_state::start(caf::io::broker* self, const caf::actor& 
   self_->configure_read(link_, caf::io::receive_policy::at_most(read_bytes_));
   write(settings_->greeting);
   self_->flush(link_);
-  caf::delayed_anon_send(caf::actor_cast<caf::actor>(self_), settings_->options.start_timeout, hello_overdue{});
+  caf::delayed_anon_send(caf::actor_cast<caf::actor>(self_), detail::as_delay(settings_->options.start_timeout),
+                         hello_overdue{});
   return greeting();
 }
 
@@ -130,7 +132,8 @@ caf::behavior child_proxy_state::serving() {
 }
 
 caf::behavior child_proxy_state::link_lost() {
-  caf::delayed_anon_send(caf::actor_cast<caf::actor>(self_), settings_->options.disconnect_grace, exit_overdue{});
+  caf::delayed_anon_send(caf::actor_cast<caf::actor>(self_), detail::as_delay(settings_->options.disconnect_grace),
+                         exit_overdue{});
   return {
       [this](const process_exited& event) { gone(died(to_string(*(status_ = event.status)))); },
       [this](const exit_overdue&) { gone(died("Node disconnected")); },
@@ -145,7 +148,8 @@ caf::behavior child_proxy_state::link_lost() {
 }
 
 caf::behavior child_proxy_state::exited() {
-  caf::delayed_anon_send(caf::actor_cast<caf::actor>(self_), settings_->options.disconnect_grace, rest_overdue{});
+  caf::delayed_anon_send(caf::actor_cast<caf::actor>(self_), detail::as_delay(settings_->options.disconnect_grace),
+                         rest_overdue{});
   return {
       [this](const caf::io::new_data_msg& msg) { receive(msg); },
       [this](const caf::io::connection_closed_msg&) { gone(died(to_string(*status_))); },

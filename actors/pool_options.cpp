@@ -1,7 +1,5 @@
+#include <cluster_channel/actors/detail/cpus.hpp>
 #include <cluster_channel/actors/pool_options.hpp>
-
-#include <algorithm>
-#include <thread>
 
 namespace cluster_channel {
 
@@ -34,6 +32,9 @@ caf::error validate(const pool_options& options) {
   if (const auto nodes = nodes_of(with_defaults(options)); options.min_nodes > nodes)
     return invalid("min_nodes is " + std::to_string(options.min_nodes) + " but nodes is " + std::to_string(nodes) +
                    ": give min_nodes at most the value of nodes");
+  if (options.launches_max > nodes_limit)
+    return invalid("launches_max is " + std::to_string(options.launches_max) + ": give 1 to " +
+                   std::to_string(nodes_limit) + ", or 0 for twice the number of CPUs");
   if (options.calls_per_node == 0)
     return invalid("calls_per_node is 0: give at least 1");
   if (options.buffer_calls_max == 0)
@@ -92,13 +93,18 @@ std::vector<process_spec> process_specs_of(const pool_options& options) {
          .environment = std::move(program.environment),
          .output = options.output,
          .on_output = options.on_output,
-         .link = program.codec == message_codec::json ? link_variables::node : link_variables::cluster_channel});
+         .link = program.codec == message_codec::json ? link_variables::node : link_variables::cluster_channel,
+         .input = options.input,
+         .own_group = options.own_group,
+         .own_image = options.own_image});
   return result;
 }
 
 pool_options with_defaults(pool_options options) {
   if (options.nodes == 0)
-    options.nodes = std::max<std::size_t>(1, std::thread::hardware_concurrency());
+    options.nodes = detail::usable_cpus();
+  if (options.launches_max == 0)
+    options.launches_max = 2 * detail::usable_cpus();
   return options;
 }
 

@@ -42,9 +42,26 @@ struct pool_options {
   output_mode output = output_mode::forward;
   output_callback on_output; ///< if set, the children's output goes here line by line
 
-  std::size_t nodes = 0;          ///< at most this many child processes of it; 0: the number of CPUs
+  input_mode input = input_mode::null; ///< the children's stdin: /dev/null, or the master's
+
+  /// Each child leads a process group of its own, so that a Ctrl-C at the terminal reaches the master alone, and
+  /// signals of the master's reach all that a child has started (see process_host.hpp). false: the group of the master.
+  bool own_group = true;
+
+  /// With `this_executable()` as `executable`: the image that runs here, though its file may have been replaced since.
+  /// false: whatever is at the path when a node is launched.
+  bool own_image = true;
+
+  /// At most this many child processes of it; 0: the number of CPUs that this process may use, by affinity and by the
+  /// quota of its control groups.
+  std::size_t nodes = 0;
   std::size_t min_nodes = 0;      ///< launched at once and kept up; 0: nothing runs before the first call
   std::size_t calls_per_node = 1; ///< calls in flight to one node; more than 1 pipelines
+
+  /// At most this many nodes of each program are starting at a time, from launch to hello: as many as the machine can
+  /// start within `start_timeout`. 0: twice the number of CPUs that this process may use. Raise it for children that
+  /// wait, rather than compute, before they say hello.
+  std::size_t launches_max = 0;
 
   std::size_t buffer_calls_max = 1'000'000;              ///< waiting calls; beyond: `buffer_full`
   std::size_t buffer_bytes_max = std::size_t{256} << 20; ///< their encoded requests, in bytes; beyond: `buffer_full`
@@ -86,7 +103,7 @@ std::size_t nodes_of(const pool_options& options);
 /// The part that a process host needs, for each program.
 std::vector<process_spec> process_specs_of(const pool_options& options);
 
-/// `options` with `nodes` filled in.
+/// `options` with `nodes` and `launches_max` filled in.
 pool_options with_defaults(pool_options options);
 
 } // namespace cluster_channel

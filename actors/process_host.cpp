@@ -8,17 +8,21 @@
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
 #include <string_view>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <system_error>
@@ -35,8 +39,12 @@ namespace bp = boost::process::v2;
 using detail::fd_pair;
 using detail::unique_fd;
 
-[[noreturn]] void throw_errno() {
-  throw std::system_error{errno, std::generic_category()};
+/// The image that runs here, whatever became of its file.
+constexpr const char* own_image_path = "/proc/self/exe";
+
+/// A step of a launch, named `step` in its error.
+[[noreturn]] void throw_errno(const char* step) {
+  throw std::system_error{errno, std::generic_category(), step};
 }
 
 /// Takes `fd`, moved out of the way of the child's numbers.
@@ -48,7 +56,7 @@ unique_fd high(int fd) {
   if (moved < 0) {
     if (errno == EINVAL) // what it says if the limit is below launch_fd_least
       errno = EMFILE;
-    throw_errno();
+    throw_errno("fcntl");
   }
   return unique_fd{moved};
 }
@@ -56,7 +64,7 @@ unique_fd high(int fd) {
 fd_pair make_link() {
   int fds[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0)
-    throw_errno();
+    throw_errno("socketpair");
   unique_fd second{fds[1]};
   auto first = high(fds[0]);
   return {std::move(first), high(second.release())};
@@ -65,7 +73,7 @@ fd_pair make_link() {
 fd_pair make_pipe() {
   int fds[2];
   if (::pipe2(fds, O_CLOEXEC) != 0)
-    throw_errno();
+    throw_errno("pipe");
   unique_fd second{fds[1]};
   auto first = high(fds[0]);
   return {std::move(first), high(second.release())};
@@ -74,7 +82,7 @@ fd_pair make_pipe() {
 unique_fd open_null() {
   const auto fd = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
   if (fd < 0)
-    throw_errno();
+    throw_errno("/dev/null");
   return high(fd);
 }
 
@@ -110,18 +118,58 @@ std::string find_executable(const std::string& name, std::string_view path) {
 }
 
 /// What went wrong, in words that name the step and the thing.
-std::string reason_text(int reason, int step, const std::string& executable, const std::string& directory) {
+std::string reason_text(int reason, const detail::vfork_launcher& launcher, const std::string& executable,
+                        const std::string& directory) {
   const auto system_text = [](int code) { return std::generic_category().message(code); };
+  if (const auto* call = launcher.failed_call()) {
+    if (reason == ESRCH)
+      return "it ended at once, and how is not known: the program ignores SIGCHLD, or reaps all its children itself";
+    return call + (": " + system_text(reason));
+  }
   std::error_code ignored;
-  if (step == detail::step_directory)
+  switch (launcher.failed_step()) {
+  case detail::step_descriptors:
+    return "dup: " + system_text(reason);
+  case detail::step_null:
+    return "/dev/null: " + system_text(reason);
+  case detail::step_group:
+    return "setpgid: " + system_text(reason);
+  case detail::step_directory:
     return "working directory " + directory + ": " + system_text(reason);
-  if (step == detail::step_exec && reason == EACCES && std::filesystem::is_directory(executable, ignored))
+  default:
+    break;
+  }
+  if (reason == EACCES && std::filesystem::is_directory(executable, ignored))
     return system_text(EISDIR);
-  if (step == detail::step_exec && reason == ESRCH)
-    return "it ended at once, and how is not known: the program ignores SIGCHLD";
-  if (step == detail::step_exec && reason == ENOENT && std::filesystem::exists(executable, ignored))
+  if (reason == ENOENT && std::filesystem::exists(executable, ignored))
     return "its interpreter or loader: " + system_text(reason);
   return system_text(reason);
+}
+
+/// What `this_executable` is called by the kernel now, without the mark of a file that is gone.
+std::string find_this_executable() {
+  static constexpr std::string_view mark = " (deleted)";
+  auto result = std::filesystem::read_symlink(own_image_path).string();
+  std::error_code ignored;
+  if (result.ends_with(mark) && !std::filesystem::equivalent(result, own_image_path, ignored))
+    result.resize(result.size() - mark.size());
+  return result;
+}
+
+/// Whether to execute the image that runs here rather than what is at the path.
+bool wants_own_image(const process_spec& spec) {
+  try {
+    return spec.own_image && spec.executable == this_executable();
+  } catch (const std::filesystem::filesystem_error&) {
+    return false; // without /proc there is no other way than the path
+  }
+}
+
+std::uint64_t inode_of(int fd) {
+  struct stat status {};
+  if (::fstat(fd, &status) != 0)
+    throw_errno("fstat");
+  return status.st_ino;
 }
 
 /// PATH, or where execvp(3) looks without one.
@@ -141,7 +189,7 @@ std::vector<std::string> make_environment(const environment_options& options, li
   for (const auto& name : options.unset)
     values.erase(name);
   // Those that the master itself was started with are not the child's.
-  for (const auto* name : {link_fd_variable, node_fd_variable, node_mode_variable})
+  for (const auto* name : {link_fd_variable, link_id_variable, node_fd_variable, node_mode_variable})
     values.erase(name);
   const auto fd = std::to_string(detail::child_link_fd);
   if (link == link_variables::node) {
@@ -167,10 +215,31 @@ std::vector<const char*> pointers_to(const std::vector<std::string>& strings) {
   return result;
 }
 
-exit_status status_of(boost::system::error_code ec, int raw) {
-  if (ec) // somebody else has reaped it
+/// How a process ended that somebody else has reaped, if the kernel tells (PIDFD_GET_INFO, Linux 6.15).
+exit_status status_told_by(int pidfd) {
+  struct {
+    std::uint64_t mask;
+    std::uint64_t cgroup;
+    std::uint32_t ids[11];
+    std::int32_t exit_code;
+  } info{};
+  static_assert(sizeof info == 64, "struct pidfd_info of linux/pidfd.h, in its first version");
+  constexpr std::uint64_t exit_info = 1U << 3;
+  info.mask = exit_info;
+  if (::ioctl(pidfd, _IOWR(0xFF, 11, decltype(info)), &info) != 0 || (info.mask & exit_info) == 0)
     return {false, -1};
-  return WIFSIGNALED(raw) ? exit_status{true, WTERMSIG(raw)} : exit_status{false, WEXITSTATUS(raw)};
+  return WIFSIGNALED(info.exit_code) ? exit_status{true, WTERMSIG(info.exit_code)}
+                                     : exit_status{false, WEXITSTATUS(info.exit_code)};
+}
+
+/// `waitid` for this one process, whoever has its number now.
+int wait_for(int pidfd, siginfo_t& info, int flags) {
+  int result = 0;
+  do {
+    info = {};
+    result = ::waitid(P_PIDFD, static_cast<id_t>(pidfd), &info, WEXITED | WNOHANG | flags);
+  } while (result != 0 && errno == EINTR);
+  return result;
 }
 
 /// All that concerns processes runs on one thread, as handlers of its I/O context. They may refer to the host, which
@@ -194,7 +263,7 @@ public:
   ~boost_process_host() override {
     boost::asio::post(context_, [this] {
       closing_ = true;
-      for (const auto& [node, process] : processes_)
+      for (auto& [node, process] : processes_)
         send_signal(process, SIGKILL);
     });
     work_.reset(); // the thread ends when the last process is reaped
@@ -215,9 +284,14 @@ public:
 private:
   using executor = boost::asio::io_context::executor_type;
 
+  using descriptor = boost::asio::posix::stream_descriptor;
+
   struct process {
-    int pidfd = -1; // owned by the handle
-    bp::basic_process_handle<executor> handle;
+    explicit process(boost::asio::io_context& context) : pidfd{context} {}
+    pid_t pid = -1;
+    descriptor pidfd;
+    bool own_group = false;
+    bool told_to_end = false;
   };
 
   /// What one program needs, made when the host is.
@@ -225,10 +299,12 @@ private:
     explicit program(process_spec its_spec)
         : spec{std::move(its_spec)},
           environment{make_environment(spec.environment, spec.link)},
-          env{pointers_to(environment)} {}
+          env{pointers_to(environment)},
+          own_image{wants_own_image(spec)} {}
     process_spec spec;
     std::vector<std::string> environment; // of the master then: setenv(3) on another thread would be a data race
     std::vector<const char*> env;         // points into it
+    bool own_image;
   };
 
   static std::vector<program> make_programs(std::vector<process_spec> specs) {
@@ -243,25 +319,50 @@ private:
 
   static bool has_output(const process_spec& spec) { return spec.on_output || spec.output == output_mode::forward; }
 
-  /// By pidfd, which stands for this one process even after it was reaped, whoever did that: pidfd_open(2).
-  static void send_signal(const process& to, int signo) {
-    ::syscall(SYS_pidfd_send_signal, to.pidfd, signo, nullptr, 0);
+  /// To the group if the process leads one; else by pidfd, which stands for this one process even after somebody else
+  /// has reaped it: pidfd_open(2).
+  static void send_signal(process& to, int signo) {
+    to.told_to_end = to.told_to_end || signo == SIGTERM || signo == SIGKILL;
+    const auto sent = [&](int number) {
+      return ::syscall(SYS_pidfd_send_signal, to.pidfd.native_handle(), number, nullptr, 0) == 0;
+    };
+    if (to.own_group && sent(0) && ::getpgid(to.pid) == to.pid)
+      ::kill(-to.pid, signo);
+    else
+      sent(signo);
+  }
+
+  /// A listener that lacks memory is told again until it has some: a lost event would leave its node in between for
+  /// ever.
+  void tell(const process_event& event) {
+    for (;;)
+      try {
+        listener_(event);
+        return;
+      } catch (const std::bad_alloc&) {
+        std::this_thread::sleep_for(std::chrono::milliseconds{1});
+      }
   }
 
   void launch_now(node_id node, const program& what) {
     if (closing_) // the listener asked for it while the host is being destroyed
       return;
-    const auto failed = [this, node, &what](int code, const std::string& reason) {
-      listener_(process_failed{node,
-                               make_error(errc::launch_failed, "cannot launch " + what.spec.executable + ": " + reason),
-                               is_permanent(code)});
+    const auto failed = [&](int code, const std::string& reason) {
+      processes_.erase(node);
+      tell(process_failed{node,
+                          make_error(errc::launch_failed, "cannot launch " + what.spec.executable + ": " + reason),
+                          is_permanent(code)});
     };
     try {
       start(node, what, failed);
+    } catch (const std::filesystem::filesystem_error& ex) { // its text repeats the path
+      failed(ex.code().value(), ex.code().message());
     } catch (const std::system_error& ex) {
-      failed(ex.code().value(), std::generic_category().message(ex.code().value()));
+      failed(ex.code().value(), ex.what());
     } catch (const boost::system::system_error& ex) { // Asio's, which is no std::system_error
-      failed(ex.code().value(), std::generic_category().message(ex.code().value()));
+      failed(ex.code().value(), "epoll: " + std::generic_category().message(ex.code().value()));
+    } catch (const std::exception& ex) {
+      failed(ENOMEM, ex.what());
     }
   }
 
@@ -269,37 +370,80 @@ private:
   void start(node_id node, const program& what, const Failed& failed) {
     assert(processes_.count(node) == 0);
     const auto& spec = what.spec;
-    const auto executable = find_executable(spec.executable, path_);
+    const auto executable = what.own_image ? spec.executable : find_executable(spec.executable, path_);
     auto link = make_link();
+    const auto link_id = link_id_variable + ("=" + std::to_string(inode_of(link.childs.get())));
+    auto env = what.env;
+    env.insert(env.begin(), link_id.c_str());
     auto out = make_output();
     auto err = make_output();
     auto watched = watch(out, err);
-    const detail::child_setup setup{.env = what.env.data(),
+    const detail::child_setup setup{.env = env.data(),
                                     .link = link.childs.get(),
                                     .out = out.childs.get(),
                                     .err = err.childs.get(),
                                     .directory =
                                         spec.working_directory.empty() ? nullptr : spec.working_directory.c_str(),
-                                    .master = ::getpid()};
+                                    .master = ::getpid(),
+                                    .image = what.own_image ? own_image_path : nullptr,
+                                    .masters_stdin = spec.input == input_mode::inherit,
+                                    .own_group = spec.own_group,
+                                    .cpus = &cpus_};
+    auto& running = processes_.emplace(node, process{context_}).first->second; // before there is one to lose
     detail::vfork_launcher launcher;
     boost::system::error_code ec;
-    auto launched = launcher(context_.get_executor(), ec, bp::filesystem::path{executable}, spec.args, setup);
+    auto launched = launcher(ec, bp::filesystem::path{executable}, spec.args, setup);
     if (ec) {
-      failed(ec.value(), reason_text(ec.value(), launcher.failed_step(), executable, spec.working_directory));
+      failed(ec.value(), reason_text(ec.value(), launcher, executable, spec.working_directory));
       return;
     }
-    const auto pid = launched.id();
-    // Detached: a basic_process ends what has its pid when it is destroyed, reaped or not.
-    auto& running = processes_.emplace(node, process{launcher.pidfd(), launched.detach()}).first->second;
-    if (output_) {
-      output_->add(std::move(watched->out), node, pid, output_stream::out);
-      output_->add(std::move(watched->err), node, pid, output_stream::err);
+    running.pid = launched.pid;
+    running.own_group = spec.own_group;
+    try {
+      running.pidfd.assign(launched.pidfd.get());
+      launched.pidfd.release();
+      await_end(node, running);
+      if (output_) {
+        output_->add(std::move(watched->out), node, launched.pid, output_stream::out);
+        output_->add(std::move(watched->err), node, launched.pid, output_stream::err);
+      }
+    } catch (...) { // the reactor cannot take it, or there is no memory; it is not reaped yet, so it is still ours
+      ::kill(launched.pid, SIGKILL);
+      detail::vfork_launcher::reap(launched.pid);
+      throw;
     }
-    listener_(process_started{node, pid, link.masters.release()});
-    running.handle.async_wait([this, node](boost::system::error_code wait_ec, int raw) {
-      processes_.erase(node);
-      listener_(process_exited{node, status_of(wait_ec, raw)});
-    });
+    tell(process_started{node, launched.pid, link.masters.release()});
+  }
+
+  void await_end(node_id node, process& running) {
+    running.pidfd.async_wait(descriptor::wait_read, [this, node](boost::system::error_code) { look_at(node); });
+  }
+
+  /// Reaps the process of `node` if it has ended. What its group still has is killed first: until it is reaped, nobody
+  /// else can have its number.
+  void look_at(node_id node) {
+    const auto pos = processes_.find(node);
+    if (pos == processes_.end())
+      return; // a launch that failed after all
+    auto& it = pos->second;
+    const auto pidfd = it.pidfd.native_handle();
+    exit_status status;
+    siginfo_t info{};
+    if (wait_for(pidfd, info, WNOWAIT) != 0) {
+      status = status_told_by(pidfd); // somebody else has reaped it
+    } else if (info.si_pid == 0) {
+      await_end(node, it); // it has not ended
+      return;
+    } else {
+      status = {info.si_code != CLD_EXITED, info.si_status};
+      if (it.own_group && (it.told_to_end || status.signaled))
+        ::kill(-it.pid, SIGKILL);
+      wait_for(pidfd, info, 0);
+    }
+    processes_.erase(pos);
+    if (output_)
+      output_->child_ended(node);
+    tell(process_exited{node, status});
   }
 
   /// What becomes a child's stdout or stderr, and where the master reads it; empty where there is none.
@@ -328,6 +472,7 @@ private:
   const std::vector<program> programs_;
   const process_listener listener_;
   const std::string path_; // of the master, when the host was made
+  const detail::cpu_set cpus_ = detail::cpu_set::of_process();
   // Before the context: it looks which standard descriptors there are, the context makes new ones. Outlives the
   // thread, which adds to it.
   const std::unique_ptr<detail::output_forwarder> output_;
@@ -362,13 +507,18 @@ caf::error validate(const process_spec& spec) {
       return invalid("environment.set: \"" + name + "\" is no name of a variable");
     if (has_zero(value))
       return invalid("environment.set: the value of " + name + " contains a zero byte");
-    if (name == link_fd_variable || name == node_fd_variable || name == node_mode_variable)
+    if (name == link_fd_variable || name == link_id_variable || name == node_fd_variable || name == node_mode_variable)
       return invalid("environment.set: " + name + " is the library's own");
   }
   for (const auto& name : spec.environment.unset)
     if (name.empty() || name.find('=') != std::string::npos || has_zero(name))
       return invalid("environment.unset: \"" + name + "\" is no name of a variable");
   return {};
+}
+
+std::string this_executable() {
+  static const std::string path = find_this_executable();
+  return path;
 }
 
 std::unique_ptr<process_host> make_process_host_for(std::vector<process_spec> programs, process_listener listener) {

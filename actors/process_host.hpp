@@ -6,7 +6,12 @@
 //
 // A child starts with its own descriptors only (0, 1, 2 and its link), default signal handlers and nothing blocked; a
 // signal that the master ignores stays ignored, except SIGPIPE and SIGCHLD. A standard descriptor that the master
-// has closed or marked close-on-exec is /dev/null in the child, and forwarded output has nowhere to go then.
+// has closed or marked close-on-exec is /dev/null in the child, and forwarded output has nowhere to go then. It may run
+// on the CPUs of the master's main thread, whatever thread launches it.
+//
+// A child leads a process group of its own (`process_spec::own_group`), and signals go to all of it. What is left of
+// the group when the child has ended is killed if the child was told to end, or died of a signal; what a child leaves
+// behind when it ends by itself is its own affair. Of such, the output is read on, from the last 16 children.
 //
 // Not here: any decision. When to launch, what to do about an exit, how long to wait: supervisor.hpp.
 #pragma once
@@ -26,6 +31,14 @@ namespace cluster_channel {
 
 /// Name of the environment variable that tells a child the number of its link descriptor.
 inline constexpr const char* link_fd_variable = "CLUSTER_CHANNEL_FD";
+
+/// Name of the variable that tells which socket that must be: its inode number. Set beside Node's variables too.
+inline constexpr const char* link_id_variable = "CLUSTER_CHANNEL_LINK";
+
+/// The path of the running program, as it was when first asked for: with it as `executable`, a program is its own child
+/// (see `is_child`), and runs the same image even if the file was replaced or deleted meanwhile (`own_image`).
+/// Throws `std::filesystem::filesystem_error` where there is no /proc.
+std::string this_executable();
 
 /// Which of a child's output streams.
 enum class output_stream : std::uint8_t { out, err };
@@ -52,6 +65,12 @@ enum class output_mode : std::uint8_t {
   drop,    ///< to /dev/null
 };
 
+/// What a child's stdin is.
+enum class input_mode : std::uint8_t {
+  null,    ///< /dev/null
+  inherit, ///< the master's. On a terminal a child of its own group is stopped when it reads (SIGTTIN)
+};
+
 /// How a child's environment is made. The master's is taken when the host is made: every child has the same.
 struct environment_options {
   bool inherit = true;                    ///< start from the master's environment; false: from nothing
@@ -61,8 +80,8 @@ struct environment_options {
 
 /// How a child learns of its link.
 enum class link_variables : std::uint8_t {
-  cluster_channel, ///< CLUSTER_CHANNEL_FD
-  node,            ///< NODE_CHANNEL_FD and NODE_CHANNEL_SERIALIZATION_MODE, as Node's own children do
+  cluster_channel, ///< CLUSTER_CHANNEL_FD and CLUSTER_CHANNEL_LINK
+  node,            ///< NODE_CHANNEL_FD and NODE_CHANNEL_SERIALIZATION_MODE, as Node's own children do; and the latter
 };
 
 /// What to run. Validated by `validate`; a host expects a valid one.
@@ -75,6 +94,10 @@ struct process_spec {
   output_mode output = output_mode::forward;
   output_callback on_output; ///< if set, lines go here instead of what `output` says
   link_variables link = link_variables::cluster_channel;
+  input_mode input = input_mode::null;
+  bool own_group = true; ///< a process group of its own, which is signalled as a whole; false: the master's
+  bool own_image =
+      true; ///< if `executable` is `this_executable()`: the image that runs here; false: what is at the path
 };
 
 /// Checks what can be checked without launching: empty or unusable names, missing working directory, embedded zero
@@ -85,7 +108,8 @@ caf::error validate(const process_spec& spec);
 /// How a process ended. Never both: `signaled` tells which of the two `value` is.
 struct exit_status {
   bool signaled = false; ///< killed by signal `value`; otherwise exited with code `value`, -1 if that is not known
-                         ///< because the program reaps all its children itself or ignores SIGCHLD
+                         ///< because the program reaps all its children itself or ignores SIGCHLD, on a kernel that
+                         ///< does not tell either (before Linux 6.15)
   std::int32_t value = 0;
   friend bool operator==(const exit_status&, const exit_status&) = default;
 };
@@ -98,7 +122,8 @@ struct process_started {
 };
 
 /// The child could not be started; nothing is left of it. `permanent` if trying again cannot help
-/// (no such file, not executable, not a program), as opposed to a lack of processes, memory or descriptors.
+/// (no such file, not executable, not a program), as opposed to a lack of processes, memory or descriptors. The cause
+/// names the step that failed, if it was not the execution.
 struct process_failed {
   node_id node = 0;
   caf::error cause; ///< `launch_failed`, naming the executable and the system's reason

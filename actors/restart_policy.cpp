@@ -13,7 +13,7 @@ restart_decision restart_policy::start_failed(bool permanent) {
   }
   auto pause = options_.initial;
   for (std::size_t i = 1; i < failures_ && pause < options_.longest; ++i)
-    pause *= 2;
+    pause += std::min(pause, options_.longest - pause);
   return restart_after{std::min(pause, options_.longest)};
 }
 

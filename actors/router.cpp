@@ -1,4 +1,5 @@
 #include <cluster_channel/actors/detail/closing_broker.hpp>
+#include <cluster_channel/actors/detail/saturating.hpp>
 #include <cluster_channel/actors/requester.hpp>
 #include <cluster_channel/actors/router.hpp>
 
@@ -43,12 +44,6 @@ template <class Self>
 caf::behavior router_actor(Self* self, const pool_options& options, std::shared_ptr<router_inbox> inbox) {
   return self->state.start(
       self, [self](caf::behavior next) { self->become(std::move(next)); }, options, std::move(inbox));
-}
-
-/// `time` from `start`, or the end of time.
-std::chrono::steady_clock::time_point after(std::chrono::steady_clock::time_point start, caf::timespan time) {
-  constexpr auto end = std::chrono::steady_clock::time_point::max();
-  return time < end - start ? start + time : end;
 }
 
 } // namespace
@@ -401,7 +396,7 @@ void router_state::begin_draining(std::chrono::milliseconds timeout) {
   draining_ = true;
   table_.stop_refilling();
   become_(draining());
-  caf::delayed_anon_send(caf::actor_cast<caf::actor>(self_), timeout, drain_expired{});
+  caf::delayed_anon_send(caf::actor_cast<caf::actor>(self_), detail::as_delay(timeout), drain_expired{});
   check_drained();
 }
 
@@ -487,9 +482,10 @@ router_state::clock::time_point router_state::deadline_of(const open_call& open)
   const auto& call = *open.call;
   const auto phase =
       open.node == 0
-          ? after(open.submitted_at, call.wait_timeout == caf::timespan::zero() ? no_timeout : call.wait_timeout)
-          : after(open.sent_at, call.run_timeout == caf::timespan::zero() ? no_timeout : call.run_timeout);
-  return std::min(after(open.submitted_at, call.timeout), phase);
+          ? detail::after(open.submitted_at,
+                          call.wait_timeout == caf::timespan::zero() ? no_timeout : call.wait_timeout)
+          : detail::after(open.sent_at, call.run_timeout == caf::timespan::zero() ? no_timeout : call.run_timeout);
+  return std::min(detail::after(open.submitted_at, call.timeout), phase);
 }
 
 std::string router_state::overdue_text(const open_call& open) const {

@@ -1,10 +1,13 @@
+#include <cluster_channel/actors/detail/saturating.hpp>
 #include <cluster_channel/actors/supervisor.hpp>
 
 #include <caf/send.hpp>
 #include <caf/stateful_actor.hpp>
 
 #include <csignal>
+#include <exception>
 #include <unistd.h>
+#include <utility>
 
 namespace cluster_channel {
 
@@ -51,13 +54,12 @@ caf::actor spawn_supervisor(caf::actor_system& system, const pool_options& optio
 caf::behavior supervisor_state::start(caf::event_based_actor* self, const pool_options& options,
                                       const caf::actor& router, proxy_factory make_proxy) {
   self_ = self;
-  options_ = options;
+  options_ = with_defaults(options);
   router_ = router;
   make_proxy_ = std::move(make_proxy);
   policy_ = restart_policy{options.backoff};
   for (const auto& program : programs_of(options))
-    program_nodes_.push_back(program.nodes);
-  program_failed_.resize(program_nodes_.size());
+    programs_.push_back({.nodes_max = program.nodes});
   self->link_to(router);
   // A proxy is linked to this actor, to end with it; its own end is the affair of the down handler.
   self->set_exit_handler([this](caf::exit_msg& exit) {
@@ -116,7 +118,7 @@ caf::behavior supervisor_state::stopping() {
       [](const router_drained&) {},
       [this](const term_all&) {
         signal_all(SIGTERM);
-        self_->delayed_send(self_, options_.term_grace, kill_all{});
+        self_->delayed_send(self_, detail::as_delay(options_.term_grace), kill_all{});
       },
       [this](const kill_all&) { signal_all(SIGKILL); },
   }
@@ -164,9 +166,24 @@ void supervisor_state::process_is_started(const process_started& event) {
     host_->signal(event.node, SIGKILL);
     return;
   }
-  pos->second.pid = event.pid;
-  pos->second.proxy = make_proxy_(caf::actor_cast<caf::actor>(self_), event, pos->second.program);
-  self_->monitor(pos->second.proxy);
+  auto& child = pos->second;
+  child.pid = event.pid;
+  try {
+    child.proxy = make_proxy_(caf::actor_cast<caf::actor>(self_), event, child.program);
+  } catch (const std::exception& ex) {
+    ::close(event.link_fd);
+    host_->signal(event.node, SIGKILL);
+    start_is_over(child);
+    programs_[child.program].failed = true;
+    start_failed_for_router(false,
+                            {.code = errc::launch_failed,
+                             .text = std::string{"cannot serve the link: "} + ex.what(),
+                             .node = event.node,
+                             .pid = event.pid},
+                            child.round);
+    return;
+  }
+  self_->monitor(child.proxy);
 }
 
 void supervisor_state::process_is_failed(const process_failed& event) {
@@ -174,8 +191,8 @@ void supervisor_state::process_is_failed(const process_failed& event) {
   if (pos == children_.end())
     return;
   const auto round = pos->second.round;
-  program_failed_[pos->second.program] = true;
-  children_.erase(pos);
+  programs_[pos->second.program].failed = true;
+  forget(pos);
   if (stopping_) {
     end_stopping();
     return;
@@ -201,10 +218,12 @@ void supervisor_state::node_said_hello(const node_hello& event) {
     return;
   auto& child = pos->second;
   child.ready = true;
-  program_failed_[child.program] = false;
+  start_is_over(child);
+  programs_[child.program].failed = false;
   child.ready_at = self_->clock().now();
   self_->delayed_send(self_, stable_after, node_stable{event.node});
   caf::anon_send(router_, node_ready{event.node, child.pid, child.proxy, event.slots});
+  launch_owed(); // it has made room for the start of another one
 }
 
 void supervisor_state::node_is_gone(const node_gone& event) {
@@ -213,6 +232,7 @@ void supervisor_state::node_is_gone(const node_gone& event) {
     return;
   auto& child = pos->second;
   child.proxy = nullptr;
+  start_is_over(child);
   const auto was_ready = std::exchange(child.ready, false);
   if (was_ready) {
     auto for_router = event;
@@ -220,7 +240,7 @@ void supervisor_state::node_is_gone(const node_gone& event) {
     if (!unstable) {
       policy_.start_succeeded();
     } else if (!stopping_) {
-      program_failed_[child.program] = true;
+      programs_[child.program].failed = true;
       if (auto why = start_failed(0, event.permanent, event.cause, child.round)) {
         for_router.cause = std::move(*why);
         for_router.gave_up = true;
@@ -228,7 +248,7 @@ void supervisor_state::node_is_gone(const node_gone& event) {
     }
     caf::anon_send(router_, std::move(for_router));
   } else if (!stopping_) {
-    program_failed_[child.program] = true;
+    programs_[child.program].failed = true;
     start_failed_for_router(event.permanent, event.cause, child.round);
   }
   if (child.reaped) {
@@ -236,7 +256,8 @@ void supervisor_state::node_is_gone(const node_gone& event) {
     return;
   }
   host_->signal(event.node, event.misbehaved ? SIGKILL : SIGTERM);
-  self_->delayed_send(self_, options_.term_grace, kill_node{event.node});
+  self_->delayed_send(self_, detail::as_delay(options_.term_grace), kill_node{event.node});
+  launch_owed();
 }
 
 void supervisor_state::begin_draining(std::chrono::milliseconds timeout) {
@@ -251,7 +272,7 @@ void supervisor_state::begin_stopping() {
   for (auto& [node, child] : children_)
     if (child.proxy)
       caf::anon_send(child.proxy, shut_link{});
-  self_->delayed_send(self_, options_.exit_grace, term_all{});
+  self_->delayed_send(self_, detail::as_delay(options_.exit_grace), term_all{});
   end_stopping();
 }
 
@@ -271,32 +292,49 @@ void supervisor_state::launch_owed() {
   if (!host_ || backing_off_ || stopping_)
     return;
   // A process that lost its link but is not reaped yet still counts: never more than `nodes` processes.
-  for (const auto nodes_max = nodes_of(options_); owed_ > 0 && children_.size() < nodes_max; --owed_) {
-    const auto program = next_program().value();
-    children_.emplace(++last_node_, child{.program = program, .round = round_});
-    host_->launch(last_node_, program);
+  while (owed_ > 0) {
+    const auto program = next_program(room::launch_now);
+    if (!program)
+      return;
+    children_.emplace(++last_node_, child{.program = *program, .round = round_});
+    ++programs_[*program].nodes;
+    ++programs_[*program].starting;
+    --owed_;
+    host_->launch(last_node_, *program);
   }
 }
 
 /// The program for the next node: the one of which the smallest share runs, rather one whose last start did not fail.
-/// Empty if all have as many as they may.
-std::optional<std::size_t> supervisor_state::next_program() const {
-  std::vector<std::size_t> running(program_nodes_.size());
-  for (const auto& [node, child] : children_)
-    ++running[child.program];
+/// Empty if all have as many as they may, or, to launch now, as many that are starting.
+std::optional<std::size_t> supervisor_state::next_program(room which) const {
   std::optional<std::size_t> best;
-  for (std::size_t i = 0; i < running.size(); ++i) {
-    if (running[i] >= program_nodes_[i])
+  for (std::size_t i = 0; i < programs_.size(); ++i) {
+    const auto& program = programs_[i];
+    if (program.nodes >= program.nodes_max)
       continue;
-    const auto better_than = [&](std::size_t other) {
-      if (program_failed_[i] != program_failed_[other])
-        return program_failed_[other];
-      return running[i] * program_nodes_[other] < running[other] * program_nodes_[i];
+    if (which == room::launch_now && program.starting >= options_.launches_max)
+      continue;
+    const auto better_than = [&](const program_state& other) {
+      if (program.failed != other.failed)
+        return other.failed;
+      return program.nodes * other.nodes_max < other.nodes * program.nodes_max;
     };
-    if (!best || better_than(*best))
+    if (!best || better_than(programs_[*best]))
       best = i;
   }
   return best;
+}
+
+/// It does not count among those that are starting any more.
+void supervisor_state::start_is_over(child& which) {
+  if (std::exchange(which.starting, false))
+    --programs_[which.program].starting;
+}
+
+void supervisor_state::forget(children::iterator pos) {
+  start_is_over(pos->second);
+  --programs_[pos->second.program].nodes;
+  children_.erase(pos);
 }
 
 std::optional<failure> supervisor_state::start_failed(std::size_t count, bool permanent, const failure& cause,
@@ -311,12 +349,12 @@ std::optional<failure> supervisor_state::start_failed(std::size_t count, bool pe
   }
   if (backing_off_)
     return std::nullopt; // the pause is for the whole round
-  if (const auto other = next_program(); permanent && other && !program_failed_[*other])
+  if (const auto other = next_program(room::ever); permanent && other && !programs_[*other].failed)
     return std::nullopt; // that program may serve
   const auto decision = policy_.start_failed(permanent);
   if (const auto* restart = std::get_if<restart_after>(&decision)) {
     backing_off_ = true;
-    self_->delayed_send(self_, restart->pause, backoff_over{});
+    self_->delayed_send(self_, detail::as_delay(restart->pause), backoff_over{});
     return std::nullopt;
   }
   ++round_;
@@ -333,7 +371,7 @@ void supervisor_state::start_failed_for_router(bool permanent, const failure& ca
 }
 
 void supervisor_state::process_left(children::iterator pos) {
-  children_.erase(pos);
+  forget(pos);
   if (stopping_)
     end_stopping();
   else

@@ -49,10 +49,18 @@ private:
     caf::actor proxy;      // empty before it started and after its link is gone
     bool ready = false;    // said hello, and the router knows it
     bool reaped = false;   // its process is gone
+    bool starting = true;  // launched, and neither ready nor lost
     std::size_t round = 0; // what round_ was when it was launched
     std::chrono::steady_clock::time_point ready_at;
   };
   using children = std::map<node_id, child>;
+
+  struct program_state {
+    std::size_t nodes_max = 1;
+    std::size_t nodes = 0;    // of it that there are
+    std::size_t starting = 0; // of those
+    bool failed = false;      // its last start did
+  };
 
   // -- lifecycle states: each is one behaviour --------------------------------
   caf::behavior running();
@@ -73,7 +81,10 @@ private:
 
   // -- helpers ----------------------------------------------------------------
   void launch_owed();
-  std::optional<std::size_t> next_program() const;
+  enum class room { launch_now, ever };
+  std::optional<std::size_t> next_program(room which) const;
+  void start_is_over(child& which);
+  void forget(children::iterator pos);
   /// A start of `round` failed, leaving `count` of the router's requests open. @returns why to give up, if it is time.
   std::optional<failure> start_failed(std::size_t count, bool permanent, const failure& cause, std::size_t round);
   void start_failed_for_router(bool permanent, const failure& cause, std::size_t round);
@@ -87,13 +98,12 @@ private:
   std::shared_ptr<process_host> host_;
   restart_policy policy_{backoff_options{}};
   children children_;
-  std::vector<std::size_t> program_nodes_; // at most this many nodes of each program
-  std::vector<bool> program_failed_;       // its last start failed
-  std::size_t owed_ = 0;                   // nodes the router asked for that are not launched yet
-  std::size_t round_ = 0;                  // counts how often it gave up
-  std::string gave_up_text_;               // how the last giving up is put
-  bool backing_off_ = false;               // a pause after a failed start is running
-  bool stopping_ = false;                  // what starts now is ended at once
+  std::vector<program_state> programs_;
+  std::size_t owed_ = 0;     // nodes the router asked for that are not launched yet
+  std::size_t round_ = 0;    // counts how often it gave up
+  std::string gave_up_text_; // how the last giving up is put
+  bool backing_off_ = false; // a pause after a failed start is running
+  bool stopping_ = false;    // what starts now is ended at once
   node_id last_node_ = 0;
   std::vector<caf::response_promise> closers_;
 };

@@ -10,6 +10,7 @@
 #include <charconv>
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -22,7 +23,9 @@
 #include <span>
 #include <string>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <system_error>
 #include <thread>
 #include <unistd.h>
@@ -44,18 +47,6 @@ constexpr std::size_t kept_bytes_max = std::size_t{256} << 20;
 
 constexpr int no_link = -1;
 
-/// The descriptor that `variable` names, or `no_link`.
-int link_named_by(const char* variable) noexcept {
-  const char* text = std::getenv(variable);
-  if (!text)
-    return no_link;
-  int fd = no_link;
-  const auto* end = text + std::strlen(text);
-  if (auto [rest, ec] = std::from_chars(text, end, fd); ec != std::errc{} || rest != end || fd < 0)
-    return no_link;
-  return ::fcntl(fd, F_GETFD) < 0 ? no_link : fd;
-}
-
 /// A link and what is spoken on it.
 struct named_link {
   int fd = no_link;
@@ -63,24 +54,94 @@ struct named_link {
   std::string problem; // why it cannot be used
 };
 
-/// A master of this library names its link itself, or as Node does.
-named_link find_named_link() noexcept {
-  if (const auto fd = link_named_by(link_fd_variable); fd != no_link)
-    return {fd, message_codec::binary, {}};
-  return {link_named_by(node_fd_variable), message_codec::json, {}};
+/// What a variable of the environment says of a link, and what is wrong with it.
+struct link_claim {
+  const char* variable = nullptr;
+  int fd = no_link;
+  message_codec codec = message_codec::binary;
+  const char* wrong = nullptr;
+};
+
+std::optional<std::uint64_t> number_in(const char* text) noexcept {
+  std::uint64_t result = 0;
+  const auto* end = text ? text + std::strlen(text) : nullptr;
+  if (auto [rest, ec] = std::from_chars(text, end, result); !text || ec != std::errc{} || rest != end)
+    return std::nullopt;
+  return result;
+}
+
+int socket_option(int fd, int option) noexcept {
+  int value = -1;
+  socklen_t size = sizeof value;
+  return ::getsockopt(fd, SOL_SOCKET, option, &value, &size) == 0 ? value : -1;
+}
+
+/// What is wrong with `fd` as the link to a master, or nothing. A master of this library says which socket it made; for
+/// Node's word any connected one must do.
+const char* wrong_with(int fd, bool made_by_node) noexcept {
+  struct stat status {};
+  if (::fstat(fd, &status) != 0)
+    return "no open descriptor";
+  if (!S_ISSOCK(status.st_mode))
+    return "no socket";
+  if (socket_option(fd, SO_DOMAIN) != AF_UNIX || socket_option(fd, SO_TYPE) != SOCK_STREAM)
+    return "no Unix stream socket";
+  if (!made_by_node) {
+    const auto id = number_in(std::getenv(link_id_variable));
+    return id && *id == status.st_ino ? nullptr : "another socket than CLUSTER_CHANNEL_LINK names";
+  }
+  sockaddr_storage far_end{};
+  socklen_t size = sizeof far_end;
+  return ::getpeername(fd, reinterpret_cast<sockaddr*>(&far_end), &size) == 0 ? nullptr : "no connected socket";
+}
+
+/// Empty if `variable` is not set.
+std::optional<link_claim> claim_of(const char* variable, message_codec codec, bool made_by_node) noexcept {
+  const char* text = std::getenv(variable);
+  if (!text)
+    return std::nullopt;
+  const auto number = number_in(text);
+  if (!number || *number > static_cast<std::uint64_t>(std::numeric_limits<int>::max()))
+    return link_claim{variable, no_link, codec, "no number of a descriptor"};
+  const auto fd = static_cast<int>(*number);
+  return link_claim{variable, fd, codec, wrong_with(fd, made_by_node)};
+}
+
+/// A master of this library names its link itself, or as Node does. The first that is right; else the first.
+std::optional<link_claim> find_link(child_of whose) noexcept {
+  const auto ours = claim_of(link_fd_variable, message_codec::binary, false);
+  if (ours && !ours->wrong)
+    return ours;
+  const auto nodes = claim_of(node_fd_variable, message_codec::json, whose == child_of::node_too);
+  return nodes && (!nodes->wrong || !ours) ? nodes : ours;
+}
+
+/// A program that is its own child was executed as /proc/self/exe, and is called "exe" by tools like ps(1) and top(1).
+void take_own_name() noexcept {
+  std::array<char, 16> name{};
+  if (::prctl(PR_GET_NAME, name.data()) == 0 && std::strcmp(name.data(), "exe") == 0)
+    ::prctl(PR_SET_NAME, program_invocation_short_name);
 }
 
 named_link take_named_link() {
-  auto result = find_named_link();
+  named_link result;
+  if (const auto found = find_link(child_of::node_too)) {
+    result.codec = found->codec;
+    if (found->wrong)
+      result.problem = std::string{found->variable} + " is " + std::getenv(found->variable) + ", which is " +
+                       found->wrong + ": no master has started this program so";
+    else
+      result.fd = found->fd;
+  }
   if (const auto* mode = std::getenv(node_mode_variable);
-      mode && result.codec == message_codec::json && std::string_view{mode} != node_mode_json)
+      mode && result.fd != no_link && result.codec == message_codec::json && std::string_view{mode} != node_mode_json)
     result.problem = std::string{"Node's IPC uses serialization '"} + mode +
                      "': start this program with serialization: 'json', which is Node's default";
-  for (const auto* name : {link_fd_variable, node_fd_variable, node_mode_variable})
-    ::unsetenv(name);
+  never_a_child();
   if (result.fd != no_link) {
     ::fcntl(result.fd, F_SETFD, FD_CLOEXEC);
     ::fcntl(result.fd, F_SETFL, ::fcntl(result.fd, F_GETFL) & ~O_NONBLOCK);
+    take_own_name();
   }
   return result;
 }
@@ -96,8 +157,14 @@ int complain(const std::string& text) {
 
 } // namespace
 
-bool is_child() noexcept {
-  return find_named_link().fd != no_link;
+bool is_child(child_of whose) noexcept {
+  const auto found = find_link(whose);
+  return found && !found->wrong;
+}
+
+void never_a_child() noexcept {
+  for (const auto* name : {link_fd_variable, link_id_variable, node_fd_variable, node_mode_variable})
+    ::unsetenv(name);
 }
 
 /// The link's descriptor, its write half, and what is spoken on it.
@@ -414,12 +481,12 @@ caf::error child_channel::send(message msg) {
 }
 
 int child_channel::run() {
+  if (!socket_->problem().empty())
+    return complain(socket_->problem());
   if (socket_->fd() == no_link)
     return complain(std::string{"no link in "} + link_fd_variable + " or " + node_fd_variable +
                     ": this program serves a master, start it through a master_channel, or from Node with an 'ipc' "
                     "channel");
-  if (!socket_->problem().empty())
-    return complain(socket_->problem());
   if (!has_bus())
     return complain("no event_bus was made with this child_channel");
   const hello ours{protocol_version, binary_codec, slots_};

@@ -21,22 +21,35 @@
 #include <cluster_channel/serialization/link_codec.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <vector>
 
 namespace cluster_channel {
 
-/// Whether this process was launched as a node of a master channel, or by Node with an IPC channel, and has not taken
-/// its link yet.
-bool is_child() noexcept;
+/// Whose child a program may take itself for.
+enum class child_of : std::uint8_t {
+  cluster_channel, ///< of a master channel's only
+  node_too,        ///< of a Node program's too, that started it with an IPC channel
+};
+
+/// Whether this process was launched as a node of a master channel, and has not taken its link yet: the environment
+/// names a descriptor, and it is the very socket that the master made for this launch. Node's IPC alone makes no child:
+/// process managers that are Node programs start all programs with it. A program that has masters in Node asks for
+/// `is_child(child_of::node_too)`; one that is only ever a child just makes its `child_channel`.
+bool is_child(child_of whose = child_of::cluster_channel) noexcept;
+
+/// Says that this process is a master, whatever its environment says: takes the library's variables and Node's away, so
+/// that `is_child` is false. The descriptor stays as it is. Early in `main`: it changes the environment.
+void never_a_child() noexcept;
 
 class child_channel final : public generic_channel {
 public:
   /// Takes the link that the master named in the environment (and removes it there, so that no grandchild mistakes it
-  /// for its own): CLUSTER_CHANNEL_FD for frames, NODE_CHANNEL_FD for Node's IPC. To be made at most once, early in
-  /// `main`: it changes the environment, which no other thread may use then. In a process that is no child it is made
-  /// all the same, and `run` says so.
+  /// for its own): the one that `is_child(child_of::node_too)` finds, CLUSTER_CHANNEL_FD for frames, NODE_CHANNEL_FD
+  /// for Node's IPC. To be made at most once, early in `main`: it changes the environment, which no other thread may
+  /// use then. In a process that is no child it is made all the same, and `run` says what it found instead.
   child_channel();
 
   /// Takes the link `fd`, a connected stream socket that it owns from then on.

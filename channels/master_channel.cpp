@@ -10,7 +10,6 @@
 #include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
 
-#include <filesystem>
 #include <mutex>
 #include <stdexcept>
 
@@ -31,10 +30,6 @@ master_options checked(master_options options) {
 }
 
 } // namespace
-
-std::string this_executable() {
-  return std::filesystem::read_symlink("/proc/self/exe").string();
-}
 
 class master_channel::pool {
 public:

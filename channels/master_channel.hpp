@@ -26,9 +26,6 @@ namespace cluster_channel {
 /// Options of a master channel, for designated initialization.
 using master_options = pool_options;
 
-/// The path of the running program: with it as `executable`, a program is its own child (see `is_child`).
-std::string this_executable();
-
 class master_channel final : public channel {
 public:
   /// A pool with an actor system of its own.

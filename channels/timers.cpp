@@ -1,4 +1,5 @@
 #include <cluster_channel/actors/deadline_queue.hpp>
+#include <cluster_channel/actors/detail/saturating.hpp>
 #include <cluster_channel/channels/timers.hpp>
 
 #include <caf/actor_clock.hpp>
@@ -22,12 +23,6 @@ namespace cluster_channel {
 namespace {
 
 using time_point = std::chrono::steady_clock::time_point;
-
-/// `delay` from `now`, or the end of time.
-time_point later(time_point now, caf::timespan delay) {
-  const auto room = time_point::max() - now;
-  return delay < room ? now + std::max(delay, caf::timespan::zero()) : time_point::max();
-}
 
 /// Timers in the order in which they are due. Not thread-safe.
 class timer_list {
@@ -90,7 +85,7 @@ public:
   }
 
   timer_id schedule(caf::timespan delay, std::function<void()> f) override {
-    const auto due = later(std::chrono::steady_clock::now(), delay);
+    const auto due = detail::after(std::chrono::steady_clock::now(), delay);
     std::lock_guard guard{state_->mutex};
     if (!thread_.joinable())
       thread_ = std::thread{[state = state_] { run(*state); }};
@@ -172,7 +167,7 @@ public:
 
   timer_id schedule(caf::timespan delay, std::function<void()> f) override {
     std::lock_guard guard{state_->mutex};
-    const auto id = state_->timers.add(later(state_->now(), delay), std::move(f));
+    const auto id = state_->timers.add(detail::after(state_->now(), delay), std::move(f));
     state_->arm(actor_);
     return id;
   }

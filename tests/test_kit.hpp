@@ -308,6 +308,8 @@ private:
 
   static pool_options with_test_defaults(pool_options options) {
     options.nodes = std::max<std::size_t>(options.nodes, 1);
+    if (options.launches_max == 0)
+      options.launches_max = nodes_of(options); // whatever machine the test runs on
     if (options.executable.empty())
       options.executable = "scripted child";
     if (auto err = validate(options))

@@ -68,6 +68,7 @@ int number_of(const char* name) noexcept {
 boost::system::error_code child_setup::on_setup(vfork_launcher& launcher, const boost::process::v2::filesystem::path&,
                                                 const char* const*&) const {
   launcher.env = env;
+  launcher.image = image;
   return {};
 }
 
@@ -88,8 +89,16 @@ boost::system::error_code child_setup::on_exec_setup(vfork_launcher& launcher,
       (err >= 0 && ::dup2(err, STDERR_FILENO) < 0))
     return last_error();
   close_from(child_report_fd + 1);
+  launcher.trying(step_null);
+  if (!masters_stdin)
+    ::close(STDIN_FILENO);
   if (!fill_standard_fds())
     return last_error();
+  launcher.trying(step_group);
+  if (own_group && ::setpgid(0, 0) != 0)
+    return last_error();
+  if (cpus)
+    cpus->use();
   launcher.trying(step_directory);
   if (directory && ::chdir(directory) != 0)
     return last_error();

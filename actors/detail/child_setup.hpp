@@ -3,6 +3,7 @@
 // It runs in the master's memory on the host's thread: only async-signal-safe calls, no allocation, no exception.
 #pragma once
 
+#include <cluster_channel/actors/detail/cpus.hpp>
 #include <cluster_channel/actors/detail/vfork_launcher.hpp>
 
 #include <climits>
@@ -15,7 +16,7 @@ inline constexpr int child_link_fd = 3;
 inline constexpr int child_report_fd = 4;
 
 /// What is told of a launch that failed before exec.
-enum launch_step : int { step_exec, step_descriptors, step_directory };
+enum launch_step : int { step_exec, step_descriptors, step_null, step_group, step_directory };
 
 /// Everything it points to must live until the launcher returns; descriptors are `launch_fd_least` or above.
 struct child_setup {
@@ -25,6 +26,10 @@ struct child_setup {
   int err = -1;                    ///< becomes stderr; -1: the master's
   const char* directory = nullptr; ///< where it starts; nullptr: the master's
   pid_t master = 0;
+  const char* image = nullptr;   ///< the file to execute; nullptr: the one that the launcher is given
+  bool masters_stdin = false;    ///< else stdin is /dev/null
+  bool own_group = true;         ///< leads a process group of its own
+  const cpu_set* cpus = nullptr; ///< where it may run; nullptr: where the launching thread may
 
   boost::system::error_code on_setup(vfork_launcher& launcher, const boost::process::v2::filesystem::path&,
                                      const char* const*&) const;

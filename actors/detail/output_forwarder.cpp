@@ -69,7 +69,7 @@ private:
       wait();
     } else {
       finish();
-      owner_.pumps_.erase(shared_from_this());
+      owner_.forget({line_.node, line_.stream});
     }
   }
 
@@ -108,7 +108,7 @@ output_forwarder::output_forwarder(output_callback on_output)
 
 output_forwarder::~output_forwarder() {
   boost::asio::post(context_, [this] { // runs before the thread is joined, as what `add` posts
-    for (const auto& one : pumps_)
+    for (const auto& [name, one] : pumps_)
       one->drain();
     pumps_.clear();
   });
@@ -125,10 +125,33 @@ output_forwarder::pipe output_forwarder::watch(int fd) {
 
 void output_forwarder::add(pipe from, node_id node, std::int32_t pid, output_stream stream) {
   boost::asio::post(context_, [this, node, pid, stream, from = std::move(from)]() mutable {
-    const auto& one =
-        *pumps_.insert(std::make_shared<pump>(*this, std::move(from), output_line{node, pid, stream, {}})).first;
+    auto& one = pumps_[{node, stream}];
+    one = std::make_shared<pump>(*this, std::move(from), output_line{node, pid, stream, {}});
     one->wait();
   });
+}
+
+void output_forwarder::child_ended(node_id node) {
+  boost::asio::post(context_, [this, node] {
+    leave({node, output_stream::out});
+    leave({node, output_stream::err});
+  });
+}
+
+void output_forwarder::leave(const pipe_name& name) {
+  if (!pumps_.contains(name))
+    return; // read to its end
+  left_.push_back(name);
+  if (left_.size() <= left_pipes_max)
+    return;
+  const auto oldest = left_.front();
+  pumps_.at(oldest)->drain();
+  forget(oldest);
+}
+
+void output_forwarder::forget(const pipe_name& name) {
+  pumps_.erase(name);
+  std::erase(left_, name);
 }
 
 void output_forwarder::hand_on(const output_line& line) {

@@ -1,4 +1,4 @@
-// A launcher for Boost.Process v2 whose cost does not depend on the size of the master.
+// A launcher with the initializers of Boost.Process v2, whose cost does not depend on the size of the master.
 //
 // Boost's default launcher forks, which copies the page tables: 22 ms for a master of 1 GiB, against 0.2 ms for vfork.
 // Boost's own vfork_launcher tells the I/O context of the fork inside the shared address space, which breaks the
@@ -7,14 +7,14 @@
 // The child of a vfork(2) runs in the parent's memory until it execs. So only the calling thread waits, all signals
 // are blocked meanwhile, the child calls only async-signal-safe functions, and an initializer takes the handlers of the
 // parent off before it lets any signal through. Tools that turn vfork into fork (some sanitizers, Valgrind) work too.
+//
+// What it returns is no basic_process: that would reap a process as soon as it ends, and by its pid.
 #pragma once
 
 #include <cluster_channel/actors/detail/signals.hpp>
 #include <cluster_channel/actors/detail/unique_fd.hpp>
 
 #include <boost/process/v2/posix/default_launcher.hpp>
-#include <boost/process/v2/process.hpp>
-#include <boost/process/v2/process_handle.hpp>
 
 #include <cerrno>
 #include <csignal>
@@ -29,24 +29,28 @@ namespace cluster_channel::detail {
 /// giving the child its own overwrites none of them, even in a parent that closed its standard descriptors.
 inline constexpr int launch_fd_least = 10;
 
+/// A process that runs and is not reaped.
+struct launched_process {
+  pid_t pid = -1;
+  unique_fd pidfd;
+};
+
 /// Works with initializers that have `on_setup` and `on_exec_setup`; the latter is called in the child. One launch
 /// each.
 class vfork_launcher : public boost::process::v2::posix::default_launcher {
 public:
-  /// Starts `executable` with `args`. On failure sets `ec` to the reason, whichever step of the child it came from, and
-  /// leaves no process behind.
-  template <class Executor, class Args, class... Inits>
-  boost::process::v2::basic_process<Executor> operator()(Executor executor, boost::system::error_code& ec,
-                                                         const boost::process::v2::filesystem::path& executable,
-                                                         Args&& args, Inits&&... inits) {
+  /// Starts `executable` with `args`. On failure sets `ec` to the reason, whichever step it came from, and leaves no
+  /// process behind.
+  template <class Args, class... Inits>
+  launched_process operator()(boost::system::error_code& ec, const boost::process::v2::filesystem::path& executable,
+                              Args&& args, Inits&&... inits) {
     namespace posix = boost::process::v2::posix::detail;
-    using process = boost::process::v2::basic_process<Executor>;
     const char* const* argv = this->build_argv_(executable, std::forward<Args>(args));
     ec = posix::on_setup(*this, executable, argv, inits...);
     if (ec)
-      return process{executor};
+      return {};
     if (const auto reason = make_report_pipe(); reason != 0)
-      return none<process>(executor, ec, reason);
+      return none(ec, reason, "pipe");
     int vfork_errno = 0;
     {
       signals_blocked none_through{all_signals()};
@@ -56,7 +60,7 @@ public:
         report_.reason = posix::on_exec_setup(*this, executable, argv, inits...).value();
         if (report_.reason == 0) {
           report_.step = 0;
-          ::execve(executable.c_str(), const_cast<char* const*>(argv), const_cast<char* const*>(env));
+          ::execve(image ? image : executable.c_str(), const_cast<char* const*>(argv), const_cast<char* const*>(env));
           report_.reason = errno;
         }
         const auto copy = report();
@@ -66,28 +70,24 @@ public:
       vfork_errno = errno;
     }
     if (pid < 0)
-      return none<process>(executor, ec, vfork_errno);
+      return none(ec, vfork_errno, "vfork");
     receive_report();
     if (report_.reason != 0) {
       reap(pid);
-      return none<process>(executor, ec, report_.reason);
+      return none(ec, report_.reason, nullptr);
     }
-    // Boost would open it too, but say "bad descriptor" if there is none left.
     unique_fd pidfd{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))};
-    auto reason = pidfd.get() < 0 ? errno : 0;
-    if (reason == 0) {
-      try {
-        process result{executor, pid, pidfd.get()};
-        pidfd_ = pidfd.release();
-        return result;
-      } catch (const boost::system::system_error& ex) { // the reactor cannot take it
-        reason = ex.code().value();
-      }
+    if (pidfd.get() < 0) {
+      const auto reason = errno;
+      ::kill(pid, SIGKILL); // not reaped yet: it is still ours
+      reap(pid);
+      return none(ec, reason, "pidfd_open");
     }
-    ::kill(pid, SIGKILL); // not reaped yet: it is still ours
-    reap(pid);
-    return none<process>(executor, ec, reason);
+    return {pid, std::move(pidfd)};
   }
+
+  /// What is executed; nullptr: `executable`. The child's argv[0] is `executable` either way.
+  const char* image = nullptr;
 
   /// For `on_exec_setup`: where the child reports a failure to, and where it has moved that to.
   int report_fd() const noexcept { return report_pipe_.childs.get(); }
@@ -96,11 +96,14 @@ public:
   /// For `on_exec_setup`: what the child is about to try, told to the parent if that fails. Exec itself is step 0.
   void trying(int step) noexcept { report_.step = step; }
 
-  /// The step at which the launch failed.
+  /// The step of the child at which the launch failed, and the call of the parent if it was that.
   int failed_step() const noexcept { return report_.step; }
+  const char* failed_call() const noexcept { return failed_call_; }
 
-  /// The number of the process' pidfd, which the process owns.
-  int pidfd() const noexcept { return pidfd_; }
+  static void reap(pid_t child) noexcept {
+    while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+    }
+  }
 
 private:
   struct report_message {
@@ -115,10 +118,10 @@ private:
     volatile int step = 0;
   };
 
-  template <class Process, class Executor>
-  static Process none(Executor executor, boost::system::error_code& ec, int reason) {
+  launched_process none(boost::system::error_code& ec, int reason, const char* call) {
+    failed_call_ = call;
     ec.assign(reason, boost::system::system_category());
-    return Process{executor};
+    return {};
   }
 
   report_message report() const noexcept { return {report_.reason, report_.step}; }
@@ -155,14 +158,9 @@ private:
     }
   }
 
-  static void reap(pid_t child) noexcept {
-    while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
-    }
-  }
-
   fd_pair report_pipe_;
   shared_report report_;
-  int pidfd_ = -1;
+  const char* failed_call_ = nullptr;
 };
 
 } // namespace cluster_channel::detail

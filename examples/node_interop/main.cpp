@@ -30,7 +30,7 @@ void with_master(events& master) {
 
 int main(int argc, char** argv) {
   using namespace cluster_channel;
-  if (is_child())
+  if (is_child(child_of::node_too))
     return serve<events>(with_master);
   if (argc != 2) {
     std::cerr << "usage: node_interop CHILD.JS\n";

@@ -1,7 +1,8 @@
 // progress [--nodes N] [--limit N] [--every N]: counts primes in child processes that tell how far they are.
 //
 // The program is its own child. While a child works on a call it calls a slot of the master, an event, and the master
-// moves a progress bar. Before that the master tells every live node how often to do so, with a broadcast.
+// moves a progress bar. Before that the master tells every live node how often to do so, with a broadcast. Ctrl-C ends
+// it in order: the calls that run have a second left.
 
 #include <cluster_channel/channels/child_channel.hpp>
 #include <cluster_channel/channels/event_bus.hpp>
@@ -9,6 +10,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "../interrupt.hpp"
 #include "../progress_bar.hpp"
 #include "events.hpp"
 #include <algorithm>
@@ -50,7 +52,8 @@ void serve_primes(events& master) {
     for (auto n = numbers.first; n < numbers.last; ++n) {
       primes += is_prime(n) ? 1 : 0;
       if (++unreported >= *every || n + 1 == numbers.last)
-        master.checked(std::exchange(unreported, 0)).get(); // waits, so that no report comes after the answer
+        if (!master.checked(std::exchange(unreported, 0)).get()) // waits, so that no report comes after the answer
+          throw std::runtime_error("the master is gone");
     }
     return primes;
   });
@@ -84,6 +87,7 @@ private:
 };
 
 int count_primes(std::size_t nodes, std::uint64_t limit, std::uint64_t every) {
+  examples::block_interrupts();
   tally reported{limit};
   std::counting_semaphore<> started{0};
   cluster_channel::master_channel channel{{.executable = cluster_channel::this_executable(),
@@ -91,6 +95,7 @@ int count_primes(std::size_t nodes, std::uint64_t limit, std::uint64_t every) {
                                            .min_nodes = nodes, // here before the first call
                                            .timeout = cluster_channel::no_timeout}};
   const cluster_channel::event_bus<events> children{channel};
+  const examples::on_interrupt interrupted{[&] { channel.close(1s); }};
   children.checked.on([&](std::uint64_t numbers) { reported.add(numbers); });
   children.started.on([&](int) { started.release(); });
 
@@ -101,7 +106,7 @@ int count_primes(std::size_t nodes, std::uint64_t limit, std::uint64_t every) {
   if (!told)
     throw std::runtime_error(cluster_channel::describe(told.error()));
   const auto heard = std::count_if(told->begin(), told->end(), [](const auto& answer) { return bool{answer}; });
-  std::cout << heard << " of " << nodes << " nodes report every " << every << " numbers\n";
+  std::cout << heard << " of " << nodes << " nodes report every " << every << " numbers\n" << std::flush;
 
   const auto step = std::max<std::uint64_t>(1, limit / (4 * nodes));
   std::vector<cluster_channel::call<std::uint64_t>> calls;
@@ -112,10 +117,12 @@ int count_primes(std::size_t nodes, std::uint64_t limit, std::uint64_t every) {
   for (auto& call : calls) {
     const auto answer = call.get();
     primes += answer ? *answer : 0;
-    if (!answer)
+    if (!answer && cluster_channel::code_of(answer.error()) != cluster_channel::errc::channel_closed)
       std::cerr << "progress: " << cluster_channel::describe(answer.error()) << '\n';
     failed = failed || !answer;
   }
+  if (failed)
+    std::cout << "not all were counted\n";
   std::cout << reported.finish() << " numbers were reported while their calls ran\n"
             << primes << " primes are below " << limit << '\n';
   return failed ? 1 : 0;

@@ -24,6 +24,21 @@ cmp expected actual || fail "other output than expected"
 "$progress" --nodes 1 --limit 3 > actual || fail "exit status with one node"
 grep -qx '1 primes are below 3' actual || fail "a limit that is no multiple of the steps"
 
+# Interrupted: SIGTERM, as a shell starts what runs in the background deaf to SIGINT.
+"$progress" --nodes 2 --limit 1000000000 --every 1000 > actual &
+while ! grep -q '2 of 2 nodes' actual; do
+  kill -0 $! || fail "it ended by itself"
+  sleep 0.05
+done
+for child in $(cat /proc/$!/task/*/children); do
+  [ "$(cat /proc/"$child"/comm)" = "$(basename "$progress")" ] || fail "tools call a child by another name"
+done
+kill -TERM $!
+if wait $!; then
+  fail "exit status when it was interrupted"
+fi
+grep -q 'not all were counted' actual || fail "an interrupt ends it in order"
+
 if command -v script > /dev/null; then
   script -qec "'$progress' --limit 200000 --every 1000" /dev/null > terminal
   grep -q '50%' terminal || fail "a progress bar that moves on a terminal"

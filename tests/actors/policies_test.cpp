@@ -304,6 +304,7 @@ INSTANTIATE_TEST_SUITE_P(
                       bad_option{"nodes", [](pool_options& x) { x.nodes = 1'000'001; }},
                       bad_option{"min_nodes", [](pool_options& x) { x.nodes = 2, x.min_nodes = 3; }},
                       bad_option{"calls_per_node", [](pool_options& x) { x.calls_per_node = 0; }},
+                      bad_option{"launches_max", [](pool_options& x) { x.launches_max = 1'000'001; }},
                       bad_option{"buffer_calls_max", [](pool_options& x) { x.buffer_calls_max = 0; }},
                       bad_option{"buffer_bytes_max", [](pool_options& x) { x.buffer_bytes_max = 0; }},
                       bad_option{"frame_bytes_max", [](pool_options& x) { x.frame_bytes_max = 10; }},

@@ -4,6 +4,7 @@
 #include <cluster_channel/channels/child_channel.hpp>
 #include <cluster_channel/serialization/codec.hpp>
 #include <cluster_channel/serialization/frame.hpp>
+#include <cluster_channel/serialization/node_ipc.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -17,6 +18,7 @@
 #include <poll.h>
 #include <string>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
 #include <utility>
@@ -304,30 +306,111 @@ TEST_F(ChildChannel, SurvivesAMasterThatIsGoneBeforeTheAnswer) {
   EXPECT_EQ(exit_code(), 0);
 }
 
-TEST(ChildEnvironment, TakesTheLinkAndRemovesItsName) {
+/// A process' environment as its master made it, for as long as a test runs.
+class ChildEnvironment : public ::testing::Test {
+public:
+  ~ChildEnvironment() override { never_a_child(); }
+
+  /// Names `fd` as the link of this launch.
+  static void name_link(int fd) {
+    struct stat status {};
+    ::fstat(fd, &status);
+    ::setenv(link_fd_variable, std::to_string(fd).c_str(), 1);
+    ::setenv(link_id_variable, std::to_string(status.st_ino).c_str(), 1);
+  }
+
+  /// What a program says that takes itself for a child.
+  static std::string complaint() {
+    child_channel channel;
+    const event_bus<test_events> bus{channel};
+    ::testing::internal::CaptureStderr();
+    EXPECT_EQ(channel.run(), 1);
+    return ::testing::internal::GetCapturedStderr();
+  }
+};
+
+TEST_F(ChildEnvironment, TakesTheLinkAndRemovesItsName) {
   int fds[2];
   ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-  ::setenv(link_fd_variable, std::to_string(fds[1]).c_str(), 1);
+  name_link(fds[1]);
   EXPECT_TRUE(is_child());
   {
     const child_channel channel;
     EXPECT_FALSE(is_child()) << "a grandchild must not take the link for its own";
     EXPECT_EQ(std::getenv(link_fd_variable), nullptr);
+    EXPECT_EQ(std::getenv(link_id_variable), nullptr);
     EXPECT_TRUE(::fcntl(fds[1], F_GETFD) & FD_CLOEXEC);
   }
   EXPECT_LT(::fcntl(fds[1], F_GETFD), 0) << "closed with the channel";
   ::close(fds[0]);
 }
 
-TEST(ChildEnvironment, IgnoresANumberThatIsNoOpenDescriptor) {
+TEST_F(ChildEnvironment, IgnoresANumberThatIsNoOpenDescriptor) {
   for (const auto* value : {"", "x", "-1", "3x", "99999"}) {
     ::setenv(link_fd_variable, value, 1);
     EXPECT_FALSE(is_child()) << value;
   }
-  ::unsetenv(link_fd_variable);
 }
 
-TEST(ChildEnvironment, WithoutALinkRunSaysWhatToDo) {
+TEST_F(ChildEnvironment, IgnoresADescriptorThatIsNoLinkAndSaysWhatItIs) {
+  const auto ignores = [](int fd, const char* why) {
+    name_link(fd);
+    EXPECT_FALSE(is_child()) << why;
+    EXPECT_THAT(complaint(), HasSubstr("CLUSTER_CHANNEL_FD is " + std::to_string(fd) + ", which is " + why));
+    EXPECT_GE(::fcntl(fd, F_GETFD), 0) << "it belongs to somebody else";
+    ::close(fd);
+  };
+  int pipe[2];
+  ASSERT_EQ(::pipe(pipe), 0);
+  ignores(pipe[0], "no socket");
+  ::close(pipe[1]);
+  ignores(::open("/dev/null", O_RDWR), "no socket");
+  ignores(::socket(AF_INET, SOCK_STREAM, 0), "no Unix stream socket");
+  ignores(::socket(AF_UNIX, SOCK_DGRAM, 0), "no Unix stream socket");
+}
+
+TEST_F(ChildEnvironment, IgnoresASocketThatIsNotTheOneOfItsLaunch) {
+  int fds[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+  name_link(fds[1]);
+  ::setenv(link_fd_variable, std::to_string(fds[0]).c_str(), 1);
+  EXPECT_FALSE(is_child());
+  EXPECT_THAT(complaint(), HasSubstr("another socket"));
+  ::setenv(link_fd_variable, std::to_string(fds[1]).c_str(), 1);
+  EXPECT_FALSE(is_child()) << "without its id";
+  ::close(fds[0]);
+  ::close(fds[1]);
+}
+
+TEST_F(ChildEnvironment, TakesItselfForAChildOfNodesOnlyIfToldSo) {
+  int fds[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+  ::setenv(node_fd_variable, std::to_string(fds[1]).c_str(), 1);
+  EXPECT_FALSE(is_child()) << "process managers start all programs so";
+  EXPECT_TRUE(is_child(child_of::node_too));
+  ::setenv(link_id_variable, "1", 1);
+  EXPECT_FALSE(is_child());
+  name_link(fds[1]);
+  ::unsetenv(link_fd_variable);
+  EXPECT_TRUE(is_child()) << "a master of this library that speaks Node's IPC has made it";
+  ::close(fds[0]);
+  ::close(fds[1]);
+}
+
+TEST_F(ChildEnvironment, DoesNotMakeAMasterAChildThatSaysItIsNone) {
+  int fds[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+  name_link(fds[1]);
+  ::setenv(node_fd_variable, std::to_string(fds[1]).c_str(), 1);
+  never_a_child();
+  EXPECT_FALSE(is_child());
+  EXPECT_FALSE(is_child(child_of::node_too));
+  EXPECT_GE(::fcntl(fds[1], F_GETFD), 0);
+  ::close(fds[0]);
+  ::close(fds[1]);
+}
+
+TEST_F(ChildEnvironment, WithoutALinkRunSaysWhatToDo) {
   child_channel channel;
   const event_bus<test_events> bus{channel};
   ::testing::internal::CaptureStderr();
@@ -335,7 +418,7 @@ TEST(ChildEnvironment, WithoutALinkRunSaysWhatToDo) {
   EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("start it through a master_channel"));
 }
 
-TEST(ChildEnvironment, AChannelServesOneBus) {
+TEST_F(ChildEnvironment, AChannelServesOneBus) {
   child_channel channel;
   const event_bus<test_events> bus{channel};
   EXPECT_THROW(event_bus<test_events>{channel}, std::logic_error);
