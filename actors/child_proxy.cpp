@@ -1,5 +1,6 @@
 #include <cluster_channel/actors/child_proxy.hpp>
 #include <cluster_channel/actors/detail/closing_broker.hpp>
+#include <cluster_channel/actors/detail/guarded.hpp>
 #include <cluster_channel/actors/detail/saturating.hpp>
 #include <cluster_channel/actors/hello.hpp>
 #include <cluster_channel/actors/registration_table.hpp>
@@ -9,7 +10,9 @@
 #include <caf/stateful_actor.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <sys/socket.h>
 
 namespace cluster_channel {
 
@@ -61,10 +64,13 @@ std::string to_string(const exit_status& status) {
 caf::behavior child_proxy_state::start(caf::io::broker* self, const caf::actor& supervisor, const caf::actor& router,
                                        const process_started& process, std::shared_ptr<const link_settings> settings,
                                        std::size_t program) {
+  detail::unique_fd link{process.link_fd};
   self_ = self;
   supervisor_ = supervisor;
   router_ = router;
   process_ = process;
+  // What goes wrong here costs this node, and nothing else.
+  self_->set_exception_handler([this](std::exception_ptr& thrown) -> caf::error { return lose_node(thrown); });
   settings_ = std::move(settings);
   const auto its_program = programs_of(settings_->options).at(program);
   executable_ = its_program.executable;
@@ -77,14 +83,46 @@ caf::behavior child_proxy_state::start(caf::io::broker* self, const caf::actor& 
   self_->link_to(supervisor_);
   // A child without a hello may wait for the master's handlers before it says anything.
   caf::anon_send(router_, node_introduced{process_.node, caf::actor_cast<caf::actor>(self_), !codec_->has_hello()});
-  link_ = self_->add_scribe(process_.link_fd);
+  auto ours = settings_->greeting;
+  ours.frame_bytes_max = static_cast<std::uint32_t>(settings_->options.frame_bytes_max);
+  std::vector<char> first;
+  static_cast<void>(codec_->write(first, ours));
+  if (codec_->has_hello() && settings_->options.calls_per_node > 1) // else there is no batch of answers
+    share_journal(first);
+  link_ = self_->add_scribe(link.release());
+  link_open_ = true;
   read_bytes_ = read_bytes_least;
   self_->configure_read(link_, caf::io::receive_policy::at_most(read_bytes_));
-  write(settings_->greeting);
+  self_->wr_buf(link_).insert(self_->wr_buf(link_).end(), first.begin(), first.end());
   self_->flush(link_);
   caf::delayed_anon_send(caf::actor_cast<caf::actor>(self_), detail::as_delay(settings_->options.start_timeout),
                          hello_overdue{});
   return greeting();
+}
+
+/// Sends the memory for unsent answers along with the first byte of `out`, and takes that from it. Without memory the
+/// child sends each answer at once.
+void child_proxy_state::share_journal(std::vector<char>& out) {
+  auto journal = journal_reader::make();
+  if (journal.fd() < 0 || out.empty())
+    return;
+  const auto fd = journal.fd();
+  iovec data{out.data(), 1};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof fd)> control{};
+  msghdr msg{};
+  msg.msg_iov = &data;
+  msg.msg_iovlen = 1;
+  msg.msg_control = control.data();
+  msg.msg_controllen = control.size();
+  auto* part = CMSG_FIRSTHDR(&msg);
+  part->cmsg_level = SOL_SOCKET;
+  part->cmsg_type = SCM_RIGHTS;
+  part->cmsg_len = CMSG_LEN(sizeof fd);
+  std::memcpy(CMSG_DATA(part), &fd, sizeof fd);
+  if (::sendmsg(process_.link_fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) != 1)
+    return;
+  out.erase(out.begin());
+  journal_ = std::move(journal);
 }
 
 // -- lifecycle states ---------------------------------------------------------
@@ -152,8 +190,14 @@ caf::behavior child_proxy_state::exited() {
                          rest_overdue{});
   return {
       [this](const caf::io::new_data_msg& msg) { receive(msg); },
-      [this](const caf::io::connection_closed_msg&) { gone(died(to_string(*status_))); },
-      [this](const rest_overdue&) { gone(died(to_string(*status_))); },
+      [this](const caf::io::connection_closed_msg&) {
+        recover_answers();
+        gone(died(to_string(*status_)));
+      },
+      [this](const rest_overdue&) {
+        recover_answers();
+        gone(died(to_string(*status_)));
+      },
       [this](const assign_calls&) { served_ = true; },
       [](const child_answer&) {},
       [](const tell_child&) {},
@@ -178,8 +222,11 @@ caf::behavior child_proxy_state::leaving() {
 void child_proxy_state::gone(failure cause, bool permanent, bool misbehaved) {
   if (std::exchange(gone_, true))
     return;
+  cap_texts(cause, cause_text_bytes_max);
   cause.node = process_.node;
   cause.pid = process_.pid;
+  if (misbehaved && link_open_) // else CAF first sends what waits, to a child that may never read it
+    ::shutdown(process_.link_fd, SHUT_RDWR);
   if (!greeted_)
     caf::anon_send(router_, node_introduced{process_.node, nullptr});
   caf::anon_send(supervisor_, node_gone{.node = process_.node,
@@ -188,6 +235,16 @@ void child_proxy_state::gone(failure cause, bool permanent, bool misbehaved) {
                                         .permanent = permanent,
                                         .misbehaved = misbehaved});
   self_->quit();
+}
+
+/// An exception came out of a handler, which ends this actor.
+caf::error child_proxy_state::lose_node(const std::exception_ptr& thrown) noexcept {
+  try {
+    gone({.code = errc::node_died, .text = "the master could not go on with this node: " + detail::text_of(thrown)},
+         false, true);
+  } catch (...) { // no memory even for that: the supervisor sees that this actor has ended
+  }
+  return caf::exit_reason::unhandled_exception;
 }
 
 // -- events -------------------------------------------------------------------
@@ -234,10 +291,29 @@ void child_proxy_state::send_kept() {
 }
 
 void child_proxy_state::receive(const caf::io::new_data_msg& msg) {
-  codec_->feed(std::as_bytes(std::span{msg.buf}));
+  take_in(std::as_bytes(std::span{msg.buf}));
+  if (!gone_)
+    adapt_read_size(msg.buf.size());
+}
+
+/// The link has ended: takes in what the child had answered by then, and not sent.
+void child_proxy_state::recover_answers() {
+  link_open_ = false;
+  const auto rest = std::exchange(journal_, {}).rest(received_bytes_);
+  if (greeted_ && !rest.empty())
+    take_in(rest);
+}
+
+void child_proxy_state::take_in(bytes_view data) {
+  received_bytes_ += data.size();
+  codec_->feed(data);
   calls_finished answers{process_.node, {}};
   caf::error broken;
-  while (auto next = codec_->next(self_->wr_buf(link_))) {
+  for (;;) {
+    const auto buffered = self_->wr_buf(link_).size();
+    auto next = codec_->next(self_->wr_buf(link_));
+    if ((broken = check_unread(buffered)) || !next)
+      break;
     if (!greeted_ && !codec_->has_hello()) {
       greet_without_hello();
     } else if (!greeted_ && !std::holds_alternative<hello>(*next)) {
@@ -249,6 +325,7 @@ void child_proxy_state::receive(const caf::io::new_data_msg& msg) {
     } else if (auto* err = std::get_if<error_message>(&*next)) {
       err->what.node = process_.node;
       err->what.pid = process_.pid;
+      cap_texts(err->what);
       answers.calls.push_back({err->id, std::move(err->what)});
     } else if (const auto* theirs = std::get_if<hello>(&*next)) {
       if (greeted_) {
@@ -269,11 +346,11 @@ void child_proxy_state::receive(const caf::io::new_data_msg& msg) {
     caf::anon_send(router_, std::move(answers));
   if (!broken)
     broken = codec_->error();
-  if (broken)
+  if (broken && code_of(broken) == errc::protocol_error)
     gone({.code = errc::protocol_error, .text = "the child sent what is no valid message: " + failure_of(broken).text},
          false, true);
-  else
-    adapt_read_size(msg.buf.size());
+  else if (broken)
+    gone(failure_of(broken), false, true);
 }
 
 void child_proxy_state::receive_hello(const hello& theirs) {
@@ -281,9 +358,20 @@ void child_proxy_state::receive_hello(const hello& theirs) {
     gone(failure_of(err), true, true);
     return;
   }
+  if (theirs.frame_bytes_max > 0)
+    codec_->limit_writes(theirs.frame_bytes_max);
   std::vector<std::string> slots;
-  for (const auto& slot : theirs.slots)
+  std::size_t bytes_of_names = 0;
+  for (const auto& slot : theirs.slots) {
+    bytes_of_names += slot.name.size();
     slots.push_back(slot.name);
+  }
+  if (bytes_of_names > registration_bytes_max) {
+    gone({.code = errc::protocol_error,
+          .text = "the names in the child's hello have more than " + std::to_string(registration_bytes_max) + " bytes"},
+         true, true);
+    return;
+  }
   become_ready(std::move(slots));
 }
 
@@ -302,23 +390,35 @@ void child_proxy_state::greet_without_hello() {
 
 void child_proxy_state::become_ready(std::optional<std::vector<std::string>> slots) {
   greeted_ = true;
+  for (const auto& slot : settings_->greeting.slots)
+    declared_.insert(slot.name);
+  if (slots)
+    declared_.insert(slots->begin(), slots->end());
   caf::anon_send(supervisor_, node_hello{process_.node, std::move(slots)});
   if (!status_)
     self_->become(serving());
+}
+
+/// Whether anybody can ask for a handler of `slot`: what nobody can is not remembered.
+bool child_proxy_state::declared(const std::string& slot) const {
+  return declared_.empty() || declared_.contains(slot);
 }
 
 caf::error child_proxy_state::receive_other(message& msg) {
   if (auto* call = std::get_if<request>(&msg))
     return receive_call(*call);
   if (const auto* added = std::get_if<handler_registered>(&msg)) {
-    registered_.emplace(added->slot, added->param);
-    if (registered_.size() > registrations_max)
-      return make_error(errc::protocol_error,
-                        "more than " + std::to_string(registrations_max) + " handlers registered at a time");
+    if (!declared(added->slot) || registered_.contains({added->slot, added->param}))
+      return {};
+    if (auto err = receive_registration(*added))
+      return err;
   } else if (const auto* removed = std::get_if<handler_unregistered>(&msg)) {
     if (registered_.erase({removed->slot, removed->param}) == 0)
       return {}; // it had none
-  } else if (!std::holds_alternative<event_list>(msg)) {
+    registered_bytes_ -= removed->slot.size() + removed->param.size();
+  } else if (auto* list = std::get_if<event_list>(&msg)) {
+    std::erase_if(list->ignored, [this](const std::string& slot) { return !declared(slot); });
+  } else {
     return make_error(errc::protocol_error, "a message that does not belong on this link");
   }
   if (kept_) {
@@ -329,17 +429,31 @@ caf::error child_proxy_state::receive_other(message& msg) {
   return {};
 }
 
+caf::error child_proxy_state::receive_registration(const handler_registered& added) {
+  registered_.emplace(added.slot, added.param);
+  registered_bytes_ += added.slot.size() + added.param.size();
+  if (registered_.size() > registrations_max)
+    return make_error(errc::protocol_error,
+                      "more than " + std::to_string(registrations_max) + " handlers registered at a time");
+  if (registered_bytes_ > registration_bytes_max)
+    return make_error(errc::protocol_error, "handlers registered at a time whose names have more than " +
+                                                std::to_string(registration_bytes_max) + " bytes");
+  return {};
+}
+
 caf::error child_proxy_state::receive_call(request& call) {
   const auto& options = settings_->options;
   const auto size = call.data.size() + call.slot.size() + call.param.size();
-  if (child_calls_.size() >= options.child_calls_max || size > options.buffer_bytes_max - child_call_bytes_) {
+  const auto left = options.buffer_bytes_max - std::min(child_call_bytes_, options.buffer_bytes_max);
+  if (child_calls_.size() >= options.child_calls_max || (!child_calls_.empty() && size > left)) {
+    const auto buffered = self_->wr_buf(link_).size();
     write(error_message{call.id,
                         {.code = errc::buffer_full,
                          .text = "the master's buffer is full: " + std::to_string(child_calls_.size()) +
                                  " calls with " + std::to_string(child_call_bytes_) +
                                  " bytes from this child are open; slow down, or raise child_calls_max or "
                                  "buffer_bytes_max"}});
-    return {};
+    return check_unread(buffered);
   }
   if (!child_calls_.emplace(call.id, size).second)
     return make_error(errc::protocol_error, "two open calls with the id " + std::to_string(call.id));
@@ -353,17 +467,42 @@ void child_proxy_state::answer_child(child_answer& msg) {
   if (open.empty())
     return;
   child_call_bytes_ -= open.mapped();
+  const auto buffered = self_->wr_buf(link_).size();
   message reply = error_message{msg.call, {}};
-  if (auto* data = std::get_if<bytes>(&msg.result))
+  if (auto* data = std::get_if<bytes>(&msg.result)) {
     reply = response{msg.call, std::move(*data)};
-  else
-    std::get<error_message>(reply).what = std::move(std::get<failure>(msg.result));
+  } else {
+    auto& what = std::get<failure>(msg.result);
+    cap_texts(what);
+    std::get<error_message>(reply).what = std::move(what);
+  }
   if (auto err = codec_->write(self_->wr_buf(link_), reply)) {
     auto what = failure_of(err);
     what.text = "the answer does not fit: " + what.text;
     write(error_message{msg.call, std::move(what)});
   }
   self_->flush(link_);
+  if (auto err = check_unread(buffered))
+    gone(failure_of(err), false, true);
+}
+
+/// To be called when something was written because the child asked for it, behind `buffered` bytes. One message does
+/// not count as long as nothing waits before it.
+/// @returns that the child asks, and does not read.
+caf::error child_proxy_state::check_unread(std::size_t buffered) {
+  if (buffered == 0)
+    unread_bytes_ = 0; // all before it is on its way, or was read
+  const auto most = settings_->options.unread_bytes_max;
+  const auto was_full = unread_bytes_ > most;
+  const auto& out = self_->wr_buf(link_);
+  const auto added = out.size() - std::min(buffered, out.size());
+  unread_bytes_ += added;
+  if (!was_full || added == 0)
+    return {};
+  return make_error(errc::node_died, "the node was cut off, as it sends calls and does not read their answers: " +
+                                         std::to_string(unread_bytes_) +
+                                         " bytes wait for it; let its handlers return sooner, or raise "
+                                         "unread_bytes_max");
 }
 
 void child_proxy_state::tell(const std::vector<message>& messages) {
@@ -373,7 +512,9 @@ void child_proxy_state::tell(const std::vector<message>& messages) {
 }
 
 void child_proxy_state::lose_link() {
-  self_->become(link_lost());
+  recover_answers();
+  if (!gone_)
+    self_->become(link_lost());
 }
 
 void child_proxy_state::learn_exit(const exit_status& status) {
@@ -382,6 +523,7 @@ void child_proxy_state::learn_exit(const exit_status& status) {
 }
 
 void child_proxy_state::leave() {
+  link_open_ = false;
   self_->close(link_); // what is written goes out first; then end of file
   self_->become(leaving());
 }

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <set>
 #include <string>
 #include <utility>
@@ -28,22 +29,29 @@ public:
 
   verdict look_at(const request& call) const;
 
-  void keep(request call) { kept_.push_back(std::move(call)); }
+  void keep(request call);
 
   /// What the child said of its handlers: `handler_registered`, `handler_unregistered`, `event_list`; others change
   /// nothing.
   void learn(const message& msg);
 
   /// The child had its time.
-  void stop_waiting() noexcept { waiting_ = false; }
+  void stop_waiting();
 
-  /// Takes out the kept calls that need not wait any more, in order; `look_at` says of each what to do.
+  /// Takes out the kept calls that need not wait any more, in order of their ids; `look_at` says of each what to do.
   std::deque<request> take_decided();
 
 private:
-  std::set<std::pair<std::string, std::string>> registered_; // slot, parameter
+  using key = std::pair<std::string, std::string>; // slot, parameter
+  using calls_by_key = std::map<key, std::vector<request>>;
+
+  /// @returns what follows in kept_.
+  calls_by_key::iterator release(calls_by_key::iterator pos);
+
+  std::set<key> registered_;
   std::set<std::string> ignored_;
-  std::deque<request> kept_;
+  calls_by_key kept_;
+  std::deque<request> decided_;
   bool waiting_ = true;
 };
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cluster_channel/actors/fan_out.hpp>
+#include <cluster_channel/actors/flow_window.hpp>
 #include <cluster_channel/actors/pending_call.hpp>
 #include <cluster_channel/actors/process_host.hpp>
 
@@ -164,6 +165,7 @@ struct node_announcement {
 struct child_call {
   node_id node = 0;
   request call;
+  flow_window::token in_window{}; ///< held until the master's handlers have returned
 };
 
 /// To a router, and from there to the proxy of that node: the answer of a `child_call`. Dropped if the node is gone.
@@ -196,6 +198,7 @@ struct announce_to_nodes {
 /// Router to courier: what the nodes announced changed for the pool as a whole.
 struct pool_announcement {
   message what;
+  flow_window::token in_window{}; ///< held until the bus knows
 };
 
 /// Bus to router: take what was pushed onto the inbox.

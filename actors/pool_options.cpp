@@ -9,7 +9,7 @@ namespace {
 constexpr std::size_t nodes_limit = 1'000'000;
 
 // The length field of a frame has 32 bits.
-constexpr std::size_t frame_bytes_limit = 0xFFFF'FFFF;
+constexpr std::size_t frame_bytes_limit = largest_frame_bytes;
 constexpr std::size_t frame_bytes_least = 1024; // room for a hello and an error text
 
 caf::error invalid(const std::string& text) {
@@ -51,6 +51,8 @@ caf::error validate(const pool_options& options) {
       return invalid(std::string{name} + " is not positive: give a duration above zero, or no_timeout");
   if (options.child_calls_max == 0)
     return invalid("child_calls_max is 0: give at least 1");
+  if (options.unread_bytes_max == 0)
+    return invalid("unread_bytes_max is 0: give at least the size of one encoded response");
   if (options.start_timeout <= std::chrono::milliseconds::zero())
     return invalid("start_timeout is not positive: give a duration above zero");
   if (options.backoff.failures_max == 0)

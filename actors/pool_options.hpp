@@ -65,7 +65,9 @@ struct pool_options {
 
   std::size_t buffer_calls_max = 1'000'000;              ///< waiting calls; beyond: `buffer_full`
   std::size_t buffer_bytes_max = std::size_t{256} << 20; ///< their encoded requests, in bytes; beyond: `buffer_full`
-  std::size_t frame_bytes_max = default_frame_bytes_max; ///< one message; beyond: `message_too_large`
+  /// One message, in both directions, as the children are told; beyond, that call fails with `message_too_large`. To
+  /// have large ones wait, raise `buffer_bytes_max` too.
+  std::size_t frame_bytes_max = default_frame_bytes_max;
 
   /// From the moment a call was handed to the channel to its answer, waiting for a node included. `no_timeout`
   /// switches it off. A node that runs a timed-out call stays busy until it answers; that late answer is dropped.
@@ -76,6 +78,10 @@ struct pool_options {
   /// Calls of one child to the master's slots that are open at a time; beyond, and beyond `buffer_bytes_max` of their
   /// requests, the child's call fails with `buffer_full`.
   std::size_t child_calls_max = 10'000;
+
+  /// Answers to such calls that a child has not read, in bytes: a child that goes on calling beyond that is cut off, as
+  /// lost. The last answer may go beyond; what the system already took for it does not count.
+  std::size_t unread_bytes_max = std::size_t{64} << 20;
 
   std::chrono::milliseconds start_timeout{10'000}; ///< from launch to the child's hello
   backoff_options backoff;                         ///< between failed starts

@@ -14,6 +14,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -31,36 +32,63 @@ struct handler_key {
 /// pool expects of the replacements of nodes that have gone.
 inline constexpr std::size_t registrations_max = std::size_t{1} << 16;
 
+/// The same in bytes of their names; for a node of a pool, those of the slots in its hello too.
+inline constexpr std::size_t registration_bytes_max = std::size_t{16} << 20;
+
 class registration_table {
 public:
-  /// @param max see registrations_max.
-  explicit registration_table(std::size_t max = registrations_max) : max_{max} {}
+  struct limits {
+    std::size_t handlers = registrations_max;            ///< of one node, and expected
+    std::size_t bytes = registration_bytes_max;          ///< of the names that are expected
+    std::size_t pool_bytes = 4 * registration_bytes_max; ///< of all names, each counted once however many nodes have it
+  };
 
-  /// `node` announced a handler; ignored if it has `max` already. @returns whether the pool has one only from now on.
+  explicit registration_table(limits most) : most_{most} {}
+  explicit registration_table(std::size_t handlers_max = registrations_max)
+      : registration_table{limits{.handlers = handlers_max}} {}
+
+  registration_table(const registration_table&) = delete;
+  registration_table& operator=(const registration_table&) = delete;
+
+  /// `node` announced a handler; ignored beyond the limits. @returns whether the pool has one only from now on.
   bool add(node_id node, const std::string& slot, const std::string& param);
 
   /// `node` withdrew its handler. @returns whether the pool has none from now on.
   bool remove(node_id node, const std::string& slot, const std::string& param);
 
-  /// Forgets `node`, but not what it announced: of that the pool has none only beyond `max` handlers without a live
+  /// Forgets `node`, but not what it announced: of that the pool has none only beyond what is expected without a live
   /// node. @returns the handlers of which the pool has none from now on, those that were expected longest.
   std::vector<handler_key> node_gone(node_id node);
 
   bool contains(const std::string& slot, const std::string& param) const;
 
+  /// Of all names that are held.
+  std::size_t bytes() const noexcept { return bytes_; }
+
 private:
+  /// Points into slots_, so that each name is held once.
+  struct key_view {
+    std::string_view slot;
+    std::string_view param;
+    std::size_t bytes() const noexcept { return slot.size() + param.size(); }
+    friend auto operator<=>(const key_view&, const key_view&) = default;
+  };
+
   struct entry {
     std::set<node_id> nodes; // live ones that announced it
     std::uint64_t turn = 0;  // its place in expected_ while there are none
   };
   using params = std::unordered_map<std::string, entry>;
 
-  void forget(const handler_key& key);
+  entry& entry_of(const key_view& key);
+  void forget(const key_view& key);
 
-  const std::size_t max_;
+  const limits most_;
   std::unordered_map<std::string, params> slots_;
-  std::unordered_map<node_id, std::set<handler_key>> announced_; // by live nodes
-  std::map<std::uint64_t, handler_key> expected_;                // the oldest first
+  std::unordered_map<node_id, std::set<key_view>> announced_; // by live nodes
+  std::map<std::uint64_t, key_view> expected_;                // the oldest first
+  std::size_t expected_bytes_ = 0;
+  std::size_t bytes_ = 0;
   std::uint64_t last_turn_ = 0;
 };
 

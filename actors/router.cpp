@@ -19,6 +19,7 @@ struct deadline_tick {
 };
 struct drain_expired {};
 struct take_more {};
+struct bus_has_room {};
 struct outbox_is_due {};
 
 /// Answers a `slot_request`.
@@ -54,6 +55,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::deadline_tick)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::drain_expired)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::outbox_is_due)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::take_more)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::bus_has_room)
 
 namespace cluster_channel {
 
@@ -139,7 +141,8 @@ caf::message_handler router_state::pool_events() {
       [this](child_call& call) { child_calls(call); },
       [this](child_answer& msg) { answer_child(std::move(msg)); },
       [this](const node_introduced& event) { node_is_introduced(event); },
-      [this](attach_bus& msg) { courier_ = std::move(msg.courier); },
+      [this](attach_bus& msg) { attach(std::move(msg.courier)); },
+      [this](const bus_has_room&) { bus_feed_->send_more(); },
       [this](const outbox_is_due&) { empty_outbox(); },
       [this](const deadline_tick& msg) {
         ticks_.ticked(msg.when);
@@ -263,19 +266,31 @@ void router_state::node_announced(node_announcement& event) {
     if (!registrations_.add(event.node, added->slot, added->param))
       return;
     release_held({added->slot, added->param});
-    tell_bus(event.what);
+    tell_bus({added->slot, added->param}, true);
     dispatch();
   } else if (const auto* removed = std::get_if<handler_unregistered>(&event.what)) {
     if (registrations_.remove(event.node, removed->slot, removed->param))
-      tell_bus(event.what);
-  } else if (std::holds_alternative<event_list>(event.what)) {
-    tell_bus(event.what);
+      tell_bus({removed->slot, removed->param}, false);
+  } else if (const auto* list = std::get_if<event_list>(&event.what)) {
+    if (bus_feed_)
+      bus_feed_->ignored(*list);
   }
 }
 
-void router_state::tell_bus(message what) {
-  if (courier_)
-    caf::anon_send(courier_, pool_announcement{std::move(what)});
+void router_state::attach(caf::actor courier) {
+  courier_ = std::move(courier);
+  courier_calls_.emplace(
+      flow_window::limits{.messages = options_.buffer_calls_max, .bytes = options_.buffer_bytes_max});
+  bus_feed_.emplace([this](pool_announcement&& what) { caf::anon_send(courier_, std::move(what)); },
+                    [self = self_->address()] {
+                      if (const auto router = caf::actor_cast<caf::actor>(self))
+                        caf::anon_send(router, bus_has_room{});
+                    });
+}
+
+void router_state::tell_bus(const handler_key& key, bool registered) {
+  if (bus_feed_)
+    bus_feed_->changed(key, registered);
 }
 
 void router_state::announce(const announce_to_nodes& msg) {
@@ -293,13 +308,20 @@ void router_state::announce(const announce_to_nodes& msg) {
 }
 
 void router_state::child_calls(child_call& call) {
-  if (courier_)
+  failure why{.code = errc::no_handler,
+              .text = "the master has no handler for slot " + call.call.slot + " with param " + call.call.param +
+                      ": no event_bus is connected to its master_channel"};
+  if (courier_ && !courier_calls_->full()) {
+    call.in_window = courier_calls_->take(call.call.data.size() + call.call.slot.size() + call.call.param.size());
     caf::anon_send(courier_, std::move(call));
-  else
-    answer_child({call.node, call.call.id,
-                  failure{.code = errc::no_handler,
-                          .text = "the master has no handler for slot " + call.call.slot + " with param " +
-                                  call.call.param + ": no event_bus is connected to its master_channel"}});
+    return;
+  }
+  if (courier_) // a node has bounds of its own, but so have those that take its place
+    why = {.code = errc::buffer_full,
+           .text = "the master's buffer is full: " + std::to_string(courier_calls_->messages()) + " calls with " +
+                   std::to_string(courier_calls_->bytes()) +
+                   " bytes from its children wait; slow down, or raise buffer_calls_max or buffer_bytes_max"};
+  answer_child({call.node, call.call.id, std::move(why)});
 }
 
 void router_state::answer_child(child_answer&& answer) {
@@ -346,7 +368,7 @@ void router_state::node_is_gone(const node_gone& event) {
   if (proxies_.erase(event.node) == 0)
     return;
   for (auto& key : registrations_.node_gone(event.node))
-    tell_bus(handler_unregistered{std::move(key.slot), std::move(key.param)});
+    tell_bus(key, false);
   undeclare(event.node);
   auto lost = table_.remove_node(event.node);
   for (auto pos = broadcasts_.lower_bound({event.node, 0}); pos != broadcasts_.end() && pos->first == event.node; ++pos)

@@ -12,6 +12,7 @@
 // router that has ended they are answered as CAF does for any actor, or end their call with `channel_closed`.
 #pragma once
 
+#include <cluster_channel/actors/bus_feed.hpp>
 #include <cluster_channel/actors/deadline_queue.hpp>
 #include <cluster_channel/actors/pool_messages.hpp>
 #include <cluster_channel/actors/pool_options.hpp>
@@ -96,7 +97,8 @@ private:
   void submit(pending_call_ptr call);
   void submit_to_all(fan_out& calls);
   void node_announced(node_announcement& event);
-  void tell_bus(message what);
+  void attach(caf::actor courier);
+  void tell_bus(const handler_key& key, bool registered);
   void announce(const announce_to_nodes& msg);
   void child_calls(child_call& call);
   void answer_child(child_answer&& answer);
@@ -138,7 +140,9 @@ private:
   std::shared_ptr<router_inbox> inbox_;
   inbox_batch taken_; // from the inbox, and not handled yet
   caf::actor supervisor_;
-  caf::actor courier_; // of the bus, if one is connected
+  caf::actor courier_;                       // of the bus, if one is connected
+  std::optional<bus_feed> bus_feed_;         // to the courier
+  std::optional<flow_window> courier_calls_; // calls of children that the courier has not handled
   pool_options options_;
   route_table table_{route_limits{}};
   deadline_queue deadlines_;

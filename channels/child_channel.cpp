@@ -1,3 +1,4 @@
+#include <cluster_channel/actors/answer_journal.hpp>
 #include <cluster_channel/actors/hello.hpp>
 #include <cluster_channel/actors/process_host.hpp>
 #include <cluster_channel/channels/child_channel.hpp>
@@ -40,8 +41,11 @@ constexpr std::size_t read_bytes = std::size_t{64} << 10;
 /// Longest time an answer waits for others to share its system call while the next handler runs.
 constexpr auto flush_after = std::chrono::milliseconds{1};
 
+/// What every master takes, whatever it says in its hello, in bytes.
+constexpr std::size_t small_frame_bytes = 1024;
+
 /// Calls of the master's that are kept while a handler waits, and their requests in bytes: a Node master does not know
-/// how many it may have running here.
+/// how many it may have running here. One that is larger is kept alone.
 constexpr std::size_t kept_calls_max = 1'000'000;
 constexpr std::size_t kept_bytes_max = std::size_t{256} << 20;
 
@@ -170,8 +174,13 @@ void never_a_child() noexcept {
 /// The link's descriptor, its write half, and what is spoken on it.
 class child_channel::socket {
 public:
-  socket(named_link link, std::size_t frame_bytes_max)
-      : fd_{link.fd}, codec_kind_{link.codec}, problem_{std::move(link.problem)}, frame_bytes_max_{frame_bytes_max} {}
+  /// @param frame_bytes_max what this end takes; by default what the master is willing to send, if it says that.
+  socket(named_link link, std::optional<std::size_t> frame_bytes_max)
+      : fd_{link.fd},
+        codec_kind_{link.codec},
+        problem_{std::move(link.problem)},
+        frame_bytes_max_{frame_bytes_max.value_or(link.codec == message_codec::json ? default_frame_bytes_max
+                                                                                    : largest_frame_bytes)} {}
 
   socket(const socket&) = delete;
   socket& operator=(const socket&) = delete;
@@ -186,12 +195,30 @@ public:
 
   int fd() const noexcept { return fd_; }
   const std::string& problem() const noexcept { return problem_; }
+  std::size_t frame_bytes_max() const noexcept { return frame_bytes_max_; }
 
   /// To be called once, before anything is read or written.
   void begin(std::shared_ptr<const json_forms> forms) {
     std::lock_guard guard{mutex_};
     codec_ = codec_kind_ == message_codec::json ? make_json_link_codec(frame_bytes_max_, [forms] { return forms; })
                                                 : make_binary_link_codec(frame_bytes_max_);
+    greeted_ = !codec_->has_hello();
+  }
+
+  /// The thread of `run` has no one else to read the master's hello for it.
+  void set_reader(std::function<void()> read_hello) {
+    std::lock_guard guard{mutex_};
+    read_hello_ = std::move(read_hello);
+    reader_ = std::this_thread::get_id();
+  }
+
+  /// The master said hello, and takes frames of `frame_bytes_max`; 0: it did not say, or there is no hello to come.
+  void greeted(std::size_t frame_bytes_max) {
+    std::lock_guard guard{mutex_};
+    greeted_ = true;
+    if (frame_bytes_max > 0)
+      codec_->limit_writes(frame_bytes_max);
+    greeting_.notify_all();
   }
 
   // -- what the codec makes of what was read: a codec keeps the requests that it must answer, so it is shared ---------
@@ -229,24 +256,39 @@ public:
     closed_ = true;
     if (fd_ != no_link)
       ::shutdown(fd_, SHUT_RDWR);
+    greeting_.notify_all();
     wake_flusher_.notify_all();
   }
 
+  /// The master shares memory, which `fd` stands for: only with it do answers wait for each other.
+  void share(int fd) {
+    std::lock_guard guard{mutex_};
+    if (journal_)
+      ::close(fd);
+    else
+      journal_ = std::make_unique<journal_writer>(fd, sent_before_journal_);
+  }
+
   /// Writes at once; only answers from the thread of `run`, in the middle of a batch of calls, share a system call.
+  /// They are noted where the master finds them, as the next handler may be the end of this process.
   caf::error write(const message& msg) {
     const auto is_answer = std::holds_alternative<response>(msg) || std::holds_alternative<error_message>(msg);
-    std::lock_guard guard{mutex_};
+    std::unique_lock guard{mutex_};
+    if (!greeted_ && frame_size(msg) > small_frame_bytes)
+      await_greeting(guard);
     if (closed_)
       return {};
+    const auto before = out_.size();
     if (auto err = codec_->write(out_, msg))
       return err;
-    if (!is_answer || batch_thread_ != std::this_thread::get_id())
+    if (!is_answer || batch_thread_ != std::this_thread::get_id() || !journal_ ||
+        !journal_->note(std::span{out_}.subspan(before)))
       flush_locked();
     return {};
   }
 
-  /// From now on answers from this thread wait for `end_batch`, but never longer than `flush_after`: the next handler
-  /// of the batch may run long.
+  /// From now on answers from this thread may wait for `end_batch`, but never longer than `flush_after`: the next
+  /// handler of the batch may run long.
   void begin_batch() {
     std::lock_guard guard{mutex_};
     batch_thread_ = std::this_thread::get_id();
@@ -269,13 +311,25 @@ public:
     flush_locked();
   }
 
-  /// Sends what waits, in the middle of a batch.
+  /// Sends what waits.
   void flush() {
     std::lock_guard guard{mutex_};
     flush_locked();
   }
 
 private:
+  /// Only then it is known what the master takes.
+  void await_greeting(std::unique_lock<std::mutex>& guard) {
+    if (reader_ == std::this_thread::get_id()) {
+      const auto read_hello = read_hello_;
+      guard.unlock();
+      read_hello();
+      guard.lock();
+    } else {
+      greeting_.wait(guard, [this] { return greeted_ || closed_; });
+    }
+  }
+
   /// Sends all of `out_`. The master always reads, so blocking here cannot lock the two ends.
   void flush_locked() {
     std::size_t sent = 0;
@@ -286,6 +340,10 @@ private:
       else if (errno != EINTR)
         closed_ = true; // the master is gone; `run` reads end of file or the error
     }
+    if (journal_)
+      journal_->sent(sent);
+    else
+      sent_before_journal_ += sent;
     if (out_.capacity() > kept_bytes)
       std::vector<char>{}.swap(out_);
     else
@@ -313,21 +371,40 @@ private:
   std::unique_ptr<link_codec> codec_;
   std::vector<char> out_;
   bool closed_ = false;
+  bool greeted_ = false;
+  std::condition_variable greeting_;
+  std::unique_ptr<journal_writer> journal_; // null: the master shares none
+  std::uint64_t sent_before_journal_ = 0;
   std::thread::id batch_thread_;
   std::thread flusher_;
   std::condition_variable wake_flusher_;
   bool flusher_awake_ = false;
+  std::function<void()> read_hello_; // to be called by `reader_` only
+  std::thread::id reader_;
 };
 
 /// The read half: belongs to the thread of `run`.
 class child_channel::reader final : public detail::link_reader {
 public:
   reader(child_channel& channel, const hello& ours)
-      : channel_{channel}, socket_{*channel.socket_}, ours_{ours}, greeted_{!socket_.has_hello()} {}
+      : channel_{channel}, socket_{*channel.socket_}, ours_{ours}, greeted_{!socket_.has_hello()} {
+    socket_.set_reader([this] {
+      while (!greeted_ && !ended_)
+        read();
+    });
+  }
+
+  reader(const reader&) = delete;
+  reader& operator=(const reader&) = delete;
+
+  ~reader() {
+    socket_.set_reader([] {});
+    socket_.greeted(0);
+  }
 
   /// Serves until end of file or an error. @returns the exit code.
   int run() {
-    while (read()) {
+    do {
       socket_.begin_batch();
       for (bool first = true; !calls_.empty(); first = false) {
         if (!first)
@@ -338,9 +415,7 @@ public:
         channel_.message_received(std::move(call));
       }
       socket_.end_batch();
-      if (ended_)
-        break; // while a handler waited
-    }
+    } while (!ended_ && read());
     return exit_code_;
   }
 
@@ -399,7 +474,7 @@ private:
 
   /// Reads once: keeps the master's calls in `calls_`, takes in everything else at once. @returns false at the end.
   bool read() {
-    const auto n = ::recv(socket_.fd(), buffer_.data(), buffer_.size(), 0);
+    const auto n = greeted_ ? ::recv(socket_.fd(), buffer_.data(), buffer_.size(), 0) : receive_with_memory();
     if (n < 0 && errno == EINTR)
       return true;
     if (n < 0 && errno != ECONNRESET)
@@ -412,6 +487,7 @@ private:
         if (auto err = compare_hellos(*theirs, ours_))
           return end(complain(failure_of(err).text));
         greeted_ = true;
+        socket_.greeted(theirs->frame_bytes_max);
       } else if (!greeted_) {
         return end(complain("the master's first message was no hello"));
       } else if (auto* call = std::get_if<request>(&*next)) {
@@ -426,8 +502,30 @@ private:
     return true;
   }
 
+  /// Before its hello the master may pass memory to share: see answer_journal.hpp.
+  ssize_t receive_with_memory() {
+    iovec data{buffer_.data(), buffer_.size()};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+    msghdr msg{};
+    msg.msg_iov = &data;
+    msg.msg_iovlen = 1;
+    msg.msg_control = control.data();
+    msg.msg_controllen = control.size();
+    const auto n = ::recvmsg(socket_.fd(), &msg, MSG_CMSG_CLOEXEC);
+    if (n < 0)
+      return n;
+    for (auto* part = CMSG_FIRSTHDR(&msg); part; part = CMSG_NXTHDR(&msg, part))
+      if (part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_RIGHTS && part->cmsg_len == CMSG_LEN(sizeof(int))) {
+        int fd = -1;
+        std::memcpy(&fd, CMSG_DATA(part), sizeof fd);
+        socket_.share(fd);
+      }
+    return n;
+  }
+
   void keep(request call) {
-    if (calls_.size() >= kept_calls_max || call.data.size() > kept_bytes_max - kept_bytes_) {
+    const auto left = kept_bytes_max - std::min(kept_bytes_, kept_bytes_max);
+    if (calls_.size() >= kept_calls_max || (!calls_.empty() && call.data.size() > left)) {
       static_cast<void>(socket_.write(error_message{
           call.id, {.code = errc::buffer_full, .text = "too many calls wait in this child: its handlers are busy"}}));
       return;
@@ -439,6 +537,7 @@ private:
   bool end(int exit_code) {
     ended_ = true;
     exit_code_ = exit_code;
+    socket_.greeted(0);
     channel_.disconnected(); // what waits for the master's answers ends
     return false;
   }
@@ -455,7 +554,7 @@ private:
   int exit_code_ = EXIT_SUCCESS;
 };
 
-child_channel::child_channel() : socket_{std::make_shared<socket>(take_named_link(), default_frame_bytes_max)} {
+child_channel::child_channel() : socket_{std::make_shared<socket>(take_named_link(), std::nullopt)} {
   // nop
 }
 
@@ -477,6 +576,8 @@ std::shared_ptr<call_target> child_channel::connect(std::shared_ptr<channel_list
 }
 
 caf::error child_channel::send(message msg) {
+  if (auto* ours = std::get_if<hello>(&msg))
+    ours->frame_bytes_max = static_cast<std::uint32_t>(std::min(socket_->frame_bytes_max(), largest_frame_bytes));
   return socket_->write(msg);
 }
 
@@ -492,8 +593,12 @@ int child_channel::run() {
   const hello ours{protocol_version, binary_codec, slots_};
   reader link{*this, ours};
   const detail::reads_on_this_thread while_running{link};
-  connected(); // says hello, and which handlers there are
-  return link.run();
+  try {
+    connected(); // says hello, and which handlers there are
+    return link.run();
+  } catch (const std::exception& ex) { // no memory: what a handler throws does not come here
+    return complain(std::string{"cannot go on: "} + ex.what());
+  }
 }
 
 } // namespace cluster_channel

@@ -53,6 +53,8 @@ public:
   child_channel();
 
   /// Takes the link `fd`, a connected stream socket that it owns from then on.
+  /// @param frame_bytes_max the largest message that this end takes, which it tells the master: one beyond it fails at
+  ///        the master. (The other constructor takes what the master is willing to send.)
   explicit child_channel(int fd, std::size_t frame_bytes_max = default_frame_bytes_max,
                          message_codec codec = message_codec::binary);
 

@@ -26,6 +26,20 @@ std::size_t size_of(const answer& x) {
   return std::get<failure>(x).text.size();
 }
 
+bool declares(const channel_listener& bus, const std::string& slot) {
+  const auto& slots = bus.slots();
+  return std::any_of(slots.begin(), slots.end(), [&](const slot_declaration& x) { return x.name == slot; });
+}
+
+failure with_capped_texts(failure&& what) {
+  cap_texts(what);
+  return std::move(what);
+}
+
+std::size_t size_of(const handler_key& key) {
+  return key.slot.size() + key.param.size();
+}
+
 /// Sends the answer of a handler to the far end that asked.
 class link_sink final : public answer_sink {
 public:
@@ -216,6 +230,7 @@ void message_link::go_down(const failure& why) {
   mismatch_.reset();
   auto registered = std::exchange(registered_, {});
   registrations_ = 0;
+  registered_bytes_ = 0;
   ignored_.clear();
   auto calls = std::exchange(calls_, {});
   const auto bus = listener_;
@@ -250,7 +265,7 @@ void message_link::received(message&& msg) {
   else if (auto* answered = std::get_if<response>(&msg))
     end_call(answered->id, std::move(answered->data));
   else if (auto* err = std::get_if<error_message>(&msg))
-    end_call(err->id, std::move(err->what));
+    end_call(err->id, with_capped_texts(std::move(err->what)));
   else if (auto* added = std::get_if<handler_registered>(&msg))
     take_registration({std::move(added->slot), std::move(added->param)}, true);
   else if (auto* removed = std::get_if<handler_unregistered>(&msg))
@@ -340,17 +355,22 @@ void message_link::take_registration(handler_key&& key, bool registered) {
   if (registered) {
     if (!up_)
       return; // said on a link that is down by now
-    if (registrations_ >= registrations_max) {
+    if (listener_ && !declares(*listener_, key.slot))
+      return; // nobody can ask for it
+    if (registrations_ >= registrations_max || registered_bytes_ + size_of(key) > registration_bytes_max) {
       guard.unlock();
       failed(make_error(errc::protocol_error, "the far end registered more than " + std::to_string(registrations_max) +
-                                                  " handlers at a time"));
+                                                  " handlers at a time, or such with more than " +
+                                                  std::to_string(registration_bytes_max) + " bytes of names"));
       return;
     }
     changed = registered_[key.slot].insert(key.param).second;
     registrations_ += changed ? 1 : 0;
+    registered_bytes_ += changed ? size_of(key) : 0;
   } else if (auto pos = registered_.find(key.slot); pos != registered_.end()) {
     changed = pos->second.erase(key.param) > 0;
     registrations_ -= changed ? 1 : 0;
+    registered_bytes_ -= changed ? size_of(key) : 0;
     if (pos->second.empty())
       registered_.erase(pos);
   }
@@ -364,6 +384,8 @@ void message_link::take_event_list(event_list&& list) {
   std::unique_lock guard{mutex_};
   if (!up_)
     return; // said on a link that is down by now
+  if (listener_)
+    std::erase_if(list.ignored, [this](const std::string& slot) { return !declares(*listener_, slot); });
   const auto before = std::exchange(ignored_, {list.ignored.begin(), list.ignored.end()});
   std::vector<handler_key> changed; // handlers that count from now on, or do not
   for (const auto& [slot, params] : registered_)
@@ -563,7 +585,7 @@ void message_link::send_answer(call_id id, answer&& result) {
   if (auto* data = std::get_if<bytes>(&result))
     err = send(response{id, std::move(*data)});
   else
-    err = send(error_message{id, std::move(std::get<failure>(result))});
+    err = send(error_message{id, with_capped_texts(std::move(std::get<failure>(result)))});
   if (!err)
     return;
   auto what = failure_of(err);

@@ -109,6 +109,7 @@ private:
   std::optional<failure> mismatch_;      // the two ends do not fit
   std::map<std::string, std::set<std::string>, std::less<>> registered_; // slot -> parameters
   std::size_t registrations_ = 0;
+  std::size_t registered_bytes_ = 0; // of their names
   std::set<std::string, std::less<>> ignored_;
   open_calls calls_;
   call_id last_id_ = 0;

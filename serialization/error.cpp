@@ -5,6 +5,9 @@
 #include <caf/message.hpp>
 #include <caf/sec.hpp>
 
+#include <algorithm>
+#include <utility>
+
 namespace cluster_channel {
 
 namespace {
@@ -87,6 +90,21 @@ void make_telling(failure& what, errc code) {
   what.code = code;
   if (what.text.empty())
     what.text = "it failed without saying why: its error is an empty caf::error";
+}
+
+std::string capped(std::string text, std::size_t bytes_max) {
+  if (text.size() <= bytes_max)
+    return text;
+  const auto mark = "... [cut, " + std::to_string(text.size()) + " bytes in all]";
+  auto kept = bytes_max - std::min(bytes_max, mark.size());
+  while (kept > 0 && (static_cast<unsigned char>(text[kept]) & 0xC0U) == 0x80U)
+    --kept;
+  return text.substr(0, kept) + mark;
+}
+
+void cap_texts(failure& what, std::size_t bytes_max) {
+  what.text = capped(std::move(what.text), bytes_max);
+  what.stack = capped(std::move(what.stack), bytes_max);
 }
 
 std::string to_string(const failure& what) {

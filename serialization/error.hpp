@@ -9,6 +9,7 @@
 #include <caf/meta/type_name.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -67,6 +68,19 @@ struct failure {
 /// Makes a failure of one that has no code, as an empty `caf::error` does not: `code`, and a text that says so. Whatever
 /// fails a call goes through this, so that every failed call has an error.
 void make_telling(failure& what, errc code = errc::handler_failed);
+
+/// Longest `text` and `stack` that travel to or from a far end, in bytes: a longer one is cut, and its end says so.
+inline constexpr std::size_t failure_text_bytes_max = std::size_t{64} << 10;
+
+/// The same for a text with which many calls may fail at once: why a node or its start was lost.
+inline constexpr std::size_t cause_text_bytes_max = std::size_t{4} << 10;
+
+/// `text`, or as much of it as `bytes_max` allow and how long it was: `... [cut, 6000000 bytes in all]`. It is cut
+/// between two characters of UTF-8.
+std::string capped(std::string text, std::size_t bytes_max = failure_text_bytes_max);
+
+/// Caps the texts of `what`.
+void cap_texts(failure& what, std::size_t bytes_max = failure_text_bytes_max);
 
 /// One line for people: the text, then slot, parameter, node, pid and duration where known.
 std::string to_string(const failure& what);

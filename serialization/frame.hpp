@@ -13,13 +13,16 @@
 namespace cluster_channel {
 
 /// The protocol version this library speaks.
-inline constexpr std::uint16_t protocol_version = 1;
+inline constexpr std::uint16_t protocol_version = 2;
 
 /// Name of the payload codec of codec.hpp in a `hello`.
 inline constexpr const char* binary_codec = "binary";
 
 /// Default limit for one frame's body in bytes, both directions.
 inline constexpr std::size_t default_frame_bytes_max = std::size_t{64} << 20;
+
+/// The largest frame there is: its length has 32 bits.
+inline constexpr std::size_t largest_frame_bytes = 0xFFFF'FFFF;
 
 /// Most slots in one hello, and most names in one event list: a frame of nothing but empty names would take many times
 /// its size in memory.

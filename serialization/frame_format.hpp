@@ -13,6 +13,9 @@ static_assert(std::endian::native == std::endian::little, "integers are written 
 /// Opens the body of a hello, after its type: the far end speaks this protocol at all.
 inline constexpr std::string_view magic = "CLCH";
 
+/// The first version whose hello says what its sender takes.
+inline constexpr std::uint16_t version_with_limit = 2;
+
 /// Bytes of the length before each body.
 inline constexpr std::size_t length_bytes = sizeof(std::uint32_t);
 

@@ -75,6 +75,10 @@ hello read_hello(field_reader& in) {
   if (as_text(in.take(magic.size())) != magic)
     in.fail("that is a hello without the magic number");
   result.version = in.integer<std::uint16_t>();
+  if (result.version > protocol_version) { // only a reader of that version knows what follows
+    in.take(in.left());
+    return result;
+  }
   result.codec = in.text();
   for (auto left = in.item_count(); left > 0 && in.ok(); --left) {
     slot_declaration slot;
@@ -82,6 +86,8 @@ hello read_hello(field_reader& in) {
     slot.signature = in.text<std::uint32_t>();
     result.slots.push_back(std::move(slot));
   }
+  if (result.version >= version_with_limit)
+    result.frame_bytes_max = in.integer<std::uint32_t>();
   return result;
 }
 

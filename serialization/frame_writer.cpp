@@ -101,6 +101,8 @@ void fields(F& f, const hello& x) {
     f(short_text{slot.name});
     f(long_text{slot.signature});
   }
+  if (x.version >= version_with_limit)
+    f(integer{x.frame_bytes_max});
 }
 
 template <class F>

@@ -1,5 +1,7 @@
 #include <cluster_channel/serialization/link_codec.hpp>
 
+#include <algorithm>
+
 namespace cluster_channel {
 
 namespace {
@@ -7,11 +9,13 @@ namespace {
 class binary_link_codec final : public link_codec {
 public:
   explicit binary_link_codec(std::size_t message_bytes_max)
-      : message_bytes_max_{message_bytes_max}, reader_{message_bytes_max} {}
+      : write_bytes_max_{message_bytes_max}, reader_{message_bytes_max} {}
 
   caf::error write(std::vector<char>& out, const message& msg) override {
-    return write_frame(out, msg, message_bytes_max_);
+    return write_frame(out, msg, write_bytes_max_);
   }
+
+  void limit_writes(std::size_t bytes_max) override { write_bytes_max_ = std::min(write_bytes_max_, bytes_max); }
 
   void feed(bytes_view data) override { reader_.feed(data); }
   std::optional<message> next(std::vector<char>&) override { return reader_.next(); }
@@ -20,7 +24,7 @@ public:
   bool has_hello() const noexcept override { return true; }
 
 private:
-  std::size_t message_bytes_max_;
+  std::size_t write_bytes_max_;
   frame_reader reader_;
 };
 

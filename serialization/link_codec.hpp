@@ -31,6 +31,9 @@ public:
   /// Appends `msg` to `out`. @returns why that message cannot be sent, with `out` unchanged.
   virtual caf::error write(std::vector<char>& out, const message& msg) = 0;
 
+  /// The far end said that it takes no message of more than `bytes_max`: `write` refuses those too from now on.
+  virtual void limit_writes(std::size_t bytes_max) = 0;
+
   /// Takes in what came.
   virtual void feed(bytes_view data) = 0;
 

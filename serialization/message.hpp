@@ -32,6 +32,7 @@ struct hello {
   std::uint16_t version = 0; ///< protocol version of the sender
   std::string codec;         ///< payload codec of the sender, e.g. "binary"
   std::vector<slot_declaration> slots;
+  std::uint32_t frame_bytes_max = 0; ///< the largest body of a frame that the sender takes; 0: it does not say
   friend bool operator==(const hello&, const hello&) = default;
 };
 

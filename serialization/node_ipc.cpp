@@ -141,7 +141,7 @@ caf::error json_link_codec::append(std::vector<char>& out, const json::object& m
   return {};
 }
 
-caf::error json_link_codec::write_request(std::vector<char>& out, const request& msg) const {
+caf::error json_link_codec::write_request(std::vector<char>& out, const request& msg) {
   const auto* form = form_of(msg.slot);
   if (!form)
     return make_error(errc::bad_payload,
@@ -155,7 +155,18 @@ caf::error json_link_codec::write_request(std::vector<char>& out, const request&
   line["id"] = std::to_string(msg.id);
   if (*data)
     line["data"] = std::move(**data);
-  return append(out, line);
+  if (auto err = append(out, line))
+    return err;
+  asked_.insert_or_assign(msg.id, msg.slot);
+  if (asked_.size() > json_asked_max) // calls that ran out of time, to which nobody will answer
+    asked_.erase(asked_.begin());
+  return {};
+}
+
+/// The slot of our request `id`, which is answered now; empty if it was answered before, or never asked.
+std::optional<std::string> json_link_codec::take_asked(call_id id) {
+  auto asked = asked_.extract(id);
+  return asked.empty() ? std::nullopt : std::optional{std::move(asked.mapped())};
 }
 
 caf::error json_link_codec::write_registration(std::vector<char>& out, std::string_view type, const std::string& slot,
@@ -296,10 +307,11 @@ std::optional<message> json_link_codec::read_response(const json::object& msg) {
   const auto id = id_in(msg);
   if (!id)
     return std::nullopt; // none of ours: like a late answer
-  const auto slot = view(*text_in(msg, "slotName"));
+  // The slot that was asked, whichever it says that it answers.
+  const auto slot = take_asked(*id).value_or(std::string{view(*text_in(msg, "slotName"))});
   const auto* form = form_of(slot);
   if (!form)
-    return error_message{*id, {.code = errc::bad_payload, .text = "slot " + std::string{slot} + " has no JSON form"}};
+    return error_message{*id, {.code = errc::bad_payload, .text = "slot " + slot + " has no JSON form"}};
   auto data = response_from_json(*form->response, data_in(msg));
   if (!data)
     return error_message{*id, failure_of(data.error())};
@@ -310,6 +322,7 @@ std::optional<message> json_link_codec::read_error(const json::object& msg) {
   const auto id = id_in(msg);
   if (!id)
     return std::nullopt;
+  static_cast<void>(take_asked(*id));
   const auto* text = text_in(msg, "message");
   const auto* stack = text_in(msg, "stack");
   return error_message{*id,

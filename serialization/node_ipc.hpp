@@ -34,6 +34,9 @@ inline constexpr const char* node_mode_json = "json";
 /// Deepest nesting of one message: twice what a payload may have in C++, as a map may take two levels, and the message.
 inline constexpr std::size_t json_depth_max = 2 * decode_depth_max + 8;
 
+/// Requests of ours that are remembered until they are answered; beyond, the oldest are forgotten.
+inline constexpr std::size_t json_asked_max = 1'000'000;
+
 /// Longest name of a slot, parameter or id, in bytes; as in a frame.
 inline constexpr std::size_t json_name_bytes_max = 65'535;
 
@@ -43,6 +46,7 @@ public:
   json_link_codec(std::size_t message_bytes_max, json_forms_source forms);
 
   caf::error write(std::vector<char>& out, const message& msg) override;
+  void limit_writes(std::size_t) override {} // Node says nothing of its limits
   void feed(bytes_view data) override;
   std::optional<message> next(std::vector<char>& replies) override;
   const caf::error& error() const noexcept override { return error_; }
@@ -59,7 +63,7 @@ private:
 
   const json_form* form_of(std::string_view slot) const;
   caf::error append(std::vector<char>& out, const boost::json::object& msg) const;
-  caf::error write_request(std::vector<char>& out, const request& msg) const;
+  caf::error write_request(std::vector<char>& out, const request& msg);
   caf::error write_registration(std::vector<char>& out, std::string_view type, const std::string& slot,
                                 const std::string& param) const;
   caf::error write_response(std::vector<char>& out, const response& msg);
@@ -69,6 +73,7 @@ private:
   std::optional<message> read_request(const boost::json::object& msg, std::vector<char>& replies);
   std::optional<message> read_response(const boost::json::object& msg);
   std::optional<message> read_error(const boost::json::object& msg);
+  std::optional<std::string> take_asked(call_id id);
   std::optional<message> read_event_list(const boost::json::object& msg);
   std::optional<message> fail(std::string text);
 
@@ -76,6 +81,7 @@ private:
   const json_forms_source source_;
   mutable std::shared_ptr<const json_forms> forms_; // what the source gave, once it gave something
   std::map<call_id, open_request> open_;            // the far end's own ids are strings
+  std::map<call_id, std::string> asked_;            // slots of our requests that the far end has not answered
   call_id last_open_ = 0;
   std::string buffer_;
   std::size_t position_ = 0; // first byte in buffer_ that is not read yet

@@ -64,5 +64,24 @@ TEST(RegistrationTable, WithdrawingWhatWasNotAnnouncedMakesNoRoom) {
   EXPECT_TRUE(table.add(1, "foo", "b"));
 }
 
+TEST(RegistrationTable, ExpectsNoMoreBytesOfNamesThanItMay) {
+  registration_table table{{.bytes = 100}};
+  for (node_id node = 1; node <= 3; ++node)
+    table.add(node, "foo", std::string(40, static_cast<char>('a' + node)));
+  EXPECT_THAT(table.node_gone(1), IsEmpty());
+  EXPECT_THAT(table.node_gone(2), IsEmpty());
+  EXPECT_THAT(table.node_gone(3), ElementsAre(handler_key{"foo", std::string(40, 'b')}));
+  EXPECT_EQ(table.bytes(), 86U);
+}
+
+TEST(RegistrationTable, HoldsANameOnceHoweverManyNodesHaveIt) {
+  registration_table table{{.pool_bytes = 10}};
+  for (node_id node = 1; node <= 100; ++node)
+    EXPECT_EQ(table.add(node, "foo", "1234567"), node == 1);
+  EXPECT_EQ(table.bytes(), 10U);
+  EXPECT_FALSE(table.add(1, "foo", "x")) << "all nodes together have as much as they may";
+  EXPECT_FALSE(table.contains("foo", "x"));
+}
+
 } // namespace
 } // namespace cluster_channel

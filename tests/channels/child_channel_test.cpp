@@ -1,5 +1,6 @@
 // The child's end alone: the test holds the master's end of the socket and speaks frames.
 
+#include <cluster_channel/actors/answer_journal.hpp>
 #include <cluster_channel/actors/process_host.hpp>
 #include <cluster_channel/channels/child_channel.hpp>
 #include <cluster_channel/serialization/codec.hpp>
@@ -10,7 +11,10 @@
 #include <gtest/gtest.h>
 
 #include "test_events.hpp"
+#include <array>
+#include <atomic>
 #include <cstdlib>
+#include <cstring>
 #include <fcntl.h>
 #include <future>
 #include <latch>
@@ -84,6 +88,7 @@ protected:
       const auto n = ::read(master_, buffer.data(), buffer.size());
       if (n <= 0)
         return std::nullopt;
+      heard_bytes_ += static_cast<std::uint64_t>(n);
       reader_.feed(std::span{buffer}.first(static_cast<std::size_t>(n)));
     }
   }
@@ -122,7 +127,27 @@ protected:
     return {id, slot, default_param, encode(data)};
   }
 
+  /// Says hello, and passes `fd` along with it.
+  void share(int fd) {
+    std::vector<char> out;
+    ASSERT_FALSE(write_frame(out, hello{protocol_version, binary_codec, {}}, default_frame_bytes_max));
+    iovec data{out.data(), out.size()};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof fd)> control{};
+    msghdr msg{};
+    msg.msg_iov = &data;
+    msg.msg_iovlen = 1;
+    msg.msg_control = control.data();
+    msg.msg_controllen = control.size();
+    auto* part = CMSG_FIRSTHDR(&msg);
+    part->cmsg_level = SOL_SOCKET;
+    part->cmsg_type = SCM_RIGHTS;
+    part->cmsg_len = CMSG_LEN(sizeof fd);
+    std::memcpy(CMSG_DATA(part), &fd, sizeof fd);
+    ASSERT_EQ(::sendmsg(master_, &msg, MSG_NOSIGNAL), static_cast<ssize_t>(out.size()));
+  }
+
   int master_ = -1;
+  std::uint64_t heard_bytes_ = 0;
   frame_reader reader_;
   std::promise<test_events*> bus_;
   std::future<int> exit_code_;
@@ -202,6 +227,70 @@ TEST_F(ChildChannel, AnAnswerDoesNotWaitForALongHandlerBehindIt) {
   EXPECT_EQ(receive_response<std::string>(1), "quick"); // while ping still runs
   may_end.count_down();
   EXPECT_TRUE(receive_answer());
+}
+
+TEST_F(ChildChannel, AnAnswerIsOnItsWayBeforeTheNextHandlerStarts) {
+  std::atomic<bool> was_there{false};
+  start([&](test_events& bus) {
+    echo(bus);
+    bus.ping.on([&] {
+      pollfd readable{master_, POLLIN, 0};
+      was_there = ::poll(&readable, 1, 0) == 1;
+    });
+  });
+  greet();
+  ASSERT_TRUE(receive()); // hello
+  ASSERT_TRUE(receive()); // of echo
+  ASSERT_TRUE(receive()); // of ping
+  std::vector<char> out;
+  ASSERT_FALSE(write_frame(out, make_request(1, "echo", std::string{"quick"}), default_frame_bytes_max));
+  ASSERT_FALSE(write_frame(out, request{2, "ping", default_param, {}}, default_frame_bytes_max));
+  send_bytes(out);
+  EXPECT_TRUE(receive_answer());
+  EXPECT_TRUE(receive_answer());
+  EXPECT_TRUE(was_there);
+}
+
+TEST_F(ChildChannel, AnAnswerThatWaitsForOthersIsNotedWhereTheMasterFindsIt) {
+  const auto journal = journal_reader::make();
+  ASSERT_GE(journal.fd(), 0);
+  std::uint64_t received = 0;
+  bytes noted;
+  start([&](test_events& bus) {
+    echo(bus);
+    bus.ping.on([&] { noted = journal.rest(received); });
+  });
+  share(journal.fd());
+  ASSERT_TRUE(receive()); // hello
+  ASSERT_TRUE(receive()); // of echo
+  ASSERT_TRUE(receive()); // of ping
+  received = heard_bytes_;
+  std::vector<char> out;
+  ASSERT_FALSE(write_frame(out, make_request(1, "echo", std::string{"quick"}), default_frame_bytes_max));
+  ASSERT_FALSE(write_frame(out, request{2, "ping", default_param, {}}, default_frame_bytes_max));
+  send_bytes(out);
+  EXPECT_TRUE(receive_answer());
+  EXPECT_TRUE(receive_answer());
+  frame_reader reader;
+  reader.feed(noted);
+  EXPECT_EQ(reader.next(), message{(response{1, encode(std::string{"quick"})})});
+  EXPECT_TRUE(journal.rest(heard_bytes_).empty()) << "all was sent";
+}
+
+TEST_F(ChildChannel, TellsTheMasterItsLimit) {
+  start(echo, 4096);
+  EXPECT_EQ(std::get<hello>(*receive()).frame_bytes_max, 4096U);
+}
+
+TEST_F(ChildChannel, SendsNothingThatTheMasterDoesNotTake) {
+  start([](test_events& bus) {
+    bus.echo.on([](const std::string& x) { return x == "large" ? std::string(10'000, 'x') : x; });
+  });
+  send(hello{protocol_version, binary_codec, {}, 4096});
+  send(make_request(1, "echo", std::string{"large"}));
+  EXPECT_EQ(receive_error().code, errc::message_too_large);
+  send(make_request(2, "echo", std::string{"small"}));
+  EXPECT_EQ(receive_response<std::string>(2), "small");
 }
 
 TEST_F(ChildChannel, AnswersFromOtherThreads) {

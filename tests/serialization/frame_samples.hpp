@@ -19,6 +19,7 @@ inline std::vector<message> sample_messages() {
   return {
       hello{},
       hello{protocol_version, binary_codec, {{"add", "{a: i32} -> i32"}, {"", ""}, {"stop", "void -> void"}}},
+      hello{protocol_version, binary_codec, {{"add", ""}}, 0xFFFF'FFFF},
       request{},
       request{~call_id{0}, "add", "left", to_bytes({"\0\1\2", 3})},
       response{},

@@ -41,7 +41,10 @@ std::vector<bytes> documented_frames() {
 }
 
 std::vector<message> documented_messages() {
-  return {hello{protocol_version, binary_codec, {{"add", slot_signature<add_request, std::int32_t>()}}},
+  return {hello{protocol_version,
+                binary_codec,
+                {{"add", slot_signature<add_request, std::int32_t>()}},
+                default_frame_bytes_max},
           request{7, "add", default_param, encode(add_request{2, 40})}, response{7, encode(std::int32_t{42})}};
 }
 
