@@ -4,6 +4,8 @@
 // `slot_request` and `slot_response` stay inside one process.
 #pragma once
 
+#include <cluster_channel/actors/bus_courier.hpp>
+#include <cluster_channel/actors/detail/unique_fd.hpp>
 #include <cluster_channel/actors/fan_out.hpp>
 #include <cluster_channel/actors/flow_window.hpp>
 #include <cluster_channel/actors/pending_call.hpp>
@@ -12,6 +14,8 @@
 #include <caf/actor.hpp>
 #include <caf/allowed_unsafe_message_type.hpp>
 
+#include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -75,12 +79,21 @@ struct pool_stats {
 };
 
 /// Asks a supervisor to close its pool: no new calls, running and waiting ones finish within `drain_timeout`, then the
-/// children are stopped. Answered with `pool_closed` when the last child was reaped. May be sent again at any time.
+/// children are stopped. Answered with `pool_closed` when the last child was reaped, or `kill_grace` has passed; router
+/// and supervisor end then. May be sent again until that; later a request fails at once with `request_receiver_down`.
 struct close_pool {
   std::chrono::milliseconds drain_timeout{};
 };
 
-struct pool_closed {};
+/// A process that a closed pool could not end in time.
+struct left_process {
+  node_id node = 0;
+  std::int32_t pid = 0; ///< 0: not known, its launch had not ended
+};
+
+struct pool_closed {
+  std::vector<left_process> left_behind; ///< what did not end within all graces: nothing, as a rule
+};
 
 // -- wiring -------------------------------------------------------------------
 
@@ -91,7 +104,17 @@ struct attach_supervisor {
 
 /// To a router, once: who takes `child_call`s and what the pool's nodes announce (`pool_announcement`).
 struct attach_bus {
-  caf::actor courier;
+  std::shared_ptr<bus_courier> courier;
+};
+
+/// `get_pool_stats` and `close_pool` by a thread that is no actor: the answer is a call of this function, from any
+/// thread. It is dropped if the actor has ended.
+struct stats_query {
+  std::function<void(const pool_stats&)> answer;
+};
+struct close_query {
+  std::chrono::milliseconds drain_timeout{};
+  std::function<void(const pool_closed&)> answer;
 };
 
 /// First message to a supervisor: who launches its processes.
@@ -190,6 +213,12 @@ struct tell_child {
 
 // -- bus <-> router -----------------------------------------------------------
 
+/// Courier to router: these calls need not wait any longer, see `bus_courier::follow`. Without `calls`: none need.
+struct answers_may_go {
+  node_id node = 0;
+  std::vector<call_id> calls;
+};
+
 /// Bus to router: tell every node, those to come included: `handler_registered`, `handler_unregistered`, `event_list`.
 struct announce_to_nodes {
   message what;
@@ -207,7 +236,7 @@ struct inbox_filled {};
 /// What a bus sends besides calls through the inbox, as it must neither overtake them nor be overtaken.
 class bus_message final : public inbox_item {
 public:
-  using content = std::variant<announce_to_nodes, child_answer>;
+  using content = std::variant<announce_to_nodes, child_answer, answers_may_go>;
   explicit bus_message(content msg) : inbox_item{kind::other}, what{std::move(msg)} {}
   content what;
 };
@@ -223,12 +252,37 @@ struct node_hello {
 /// Supervisor to proxy: send end of file to the child.
 struct shut_link {};
 
+// -- process host -> supervisor -----------------------------------------------
+
+/// A `process_started` on its way: if nobody takes it, as the supervisor has ended, it closes the link.
+class started_process {
+public:
+  explicit started_process(const process_started& event) : event_{event}, link_{event.link_fd} {}
+
+  const process_started& event() const noexcept { return event_; }
+
+  /// The caller owns the link from then on.
+  process_started take() noexcept {
+    link_.release();
+    return event_;
+  }
+
+private:
+  process_started event_;
+  detail::unique_fd link_;
+};
+
+using started_process_ptr = std::shared_ptr<started_process>;
+
 } // namespace cluster_channel
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::get_pool_stats)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::pool_stats)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::close_pool)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::pool_closed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::stats_query)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::close_query)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::answers_may_go)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::attach_supervisor)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::attach_bus)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::attach_host)
@@ -250,6 +304,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::assign_calls)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::calls_finished)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::node_hello)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::shut_link)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::started_process_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::process_started)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::process_failed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::process_exited)

@@ -61,7 +61,8 @@ caf::error validate(const pool_options& options) {
     return invalid("backoff.initial must be above zero and at most backoff.longest");
   for (const auto& [name, grace] :
        {std::pair{"drain_timeout", options.drain_timeout}, std::pair{"exit_grace", options.exit_grace},
-        std::pair{"term_grace", options.term_grace}, std::pair{"disconnect_grace", options.disconnect_grace}})
+        std::pair{"term_grace", options.term_grace}, std::pair{"kill_grace", options.kill_grace},
+        std::pair{"disconnect_grace", options.disconnect_grace}, std::pair{"answer_hold_max", options.answer_hold_max}})
     if (grace < std::chrono::milliseconds::zero())
       return invalid(std::string{name} + " is negative: give zero or more");
   return {};

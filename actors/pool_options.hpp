@@ -83,6 +83,10 @@ struct pool_options {
   /// lost. The last answer may go beyond; what the system already took for it does not count.
   std::size_t unread_bytes_max = std::size_t{64} << 20;
 
+  /// A call ends when the handlers have run for what its child sent before the answer, such as the call's progress; but
+  /// it waits for them no longer than this, and not beyond its own time limits. Zero: it never waits for them.
+  std::chrono::milliseconds answer_hold_max{5'000};
+
   std::chrono::milliseconds start_timeout{10'000}; ///< from launch to the child's hello
   backoff_options backoff;                         ///< between failed starts
 
@@ -90,6 +94,7 @@ struct pool_options {
   std::chrono::milliseconds drain_timeout{5'000}; ///< `close()`: for running and waiting calls to finish
   std::chrono::milliseconds exit_grace{2'000};    ///< from end of file to SIGTERM
   std::chrono::milliseconds term_grace{2'000};    ///< from SIGTERM to SIGKILL
+  std::chrono::milliseconds kill_grace{2'000};    ///< from SIGKILL to leaving behind what has not ended even so
 
   /// After a child closed its link: how long to wait for its exit code before the running calls fail with
   /// "Node disconnected". After it exited: how long to wait for the rest of what it sent, should another process

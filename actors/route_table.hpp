@@ -83,6 +83,9 @@ public:
   /// From now on no node is launched to keep `nodes_min`.
   void stop_refilling() noexcept { limits_.nodes_min = 0; }
 
+  /// Launches may be tried again after `launches_failed`, although nothing else has changed.
+  void try_launches() noexcept { hold_launches_ = false; }
+
   std::size_t waiting() const noexcept { return waiting_.size(); }
   std::size_t waiting_bytes() const noexcept { return waiting_bytes_; }
   std::size_t running() const noexcept { return running_.size(); }

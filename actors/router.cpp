@@ -21,6 +21,11 @@ struct drain_expired {};
 struct take_more {};
 struct bus_has_room {};
 struct outbox_is_due {};
+struct refill {};
+
+/// After giving up, `min_nodes` is tried again this much later, or after the longest pause of the backoff if that is
+/// longer: no call comes that would.
+constexpr auto refill_pause = std::chrono::minutes{1};
 
 /// Answers a `slot_request`.
 class request_sink final : public answer_sink {
@@ -54,6 +59,7 @@ caf::behavior router_actor(Self* self, const pool_options& options, std::shared_
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::deadline_tick)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::drain_expired)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::outbox_is_due)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::refill)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::take_more)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::bus_has_room)
 
@@ -142,13 +148,20 @@ caf::message_handler router_state::pool_events() {
       [this](child_answer& msg) { answer_child(std::move(msg)); },
       [this](const node_introduced& event) { node_is_introduced(event); },
       [this](attach_bus& msg) { attach(std::move(msg.courier)); },
+      [this](const answers_may_go& msg) { let_answers_go(msg); },
       [this](const bus_has_room&) { bus_feed_->send_more(); },
       [this](const outbox_is_due&) { empty_outbox(); },
+      [this](const refill&) {
+        refill_due_ = false;
+        table_.try_launches();
+        dispatch();
+      },
       [this](const deadline_tick& msg) {
         ticks_.ticked(msg.when);
         deadline_passed();
       },
       [this](const get_pool_stats&) { return stats(); },
+      [this](const stats_query& msg) { msg.answer(stats()); },
       [this](attach_supervisor& msg) {
         supervisor_ = std::move(msg.supervisor);
         dispatch(); // min_nodes
@@ -277,11 +290,11 @@ void router_state::node_announced(node_announcement& event) {
   }
 }
 
-void router_state::attach(caf::actor courier) {
+void router_state::attach(std::shared_ptr<bus_courier> courier) {
   courier_ = std::move(courier);
   courier_calls_.emplace(
       flow_window::limits{.messages = options_.buffer_calls_max, .bytes = options_.buffer_bytes_max});
-  bus_feed_.emplace([this](pool_announcement&& what) { caf::anon_send(courier_, std::move(what)); },
+  bus_feed_.emplace([this](pool_announcement&& what) { courier_->take(std::move(what)); },
                     [self = self_->address()] {
                       if (const auto router = caf::actor_cast<caf::actor>(self))
                         caf::anon_send(router, bus_has_room{});
@@ -313,7 +326,7 @@ void router_state::child_calls(child_call& call) {
                       ": no event_bus is connected to its master_channel"};
   if (courier_ && !courier_calls_->full()) {
     call.in_window = courier_calls_->take(call.call.data.size() + call.call.slot.size() + call.call.param.size());
-    caf::anon_send(courier_, std::move(call));
+    courier_->take(std::move(call));
     return;
   }
   if (courier_) // a node has bounds of its own, but so have those that take its place
@@ -375,22 +388,73 @@ void router_state::node_is_gone(const node_gone& event) {
     lost.push_back(pos->second);
   std::sort(lost.begin(), lost.end());
   fail_all(lost, event.cause);
-  if (event.gave_up)
+  if (event.gave_up) {
     fail_all(table_.launches_failed(0), event.cause);
-  dispatch();
-}
-
-void router_state::calls_are_finished(calls_finished& event) {
-  for (auto& [id, result] : event.calls) {
-    if (table_.complete(event.node, id) || broadcasts_.contains({event.node, id}))
-      finish(id, std::move(result));
+    refill_later();
   }
   dispatch();
 }
 
+void router_state::calls_are_finished(calls_finished& event) {
+  std::erase_if(event.calls, [&](const finished_call& x) {
+    return !table_.complete(event.node, x.call) && !broadcasts_.contains({event.node, x.call});
+  });
+  hold_answers(event);
+  for (auto& [id, result] : event.calls)
+    finish(id, std::move(result));
+  dispatch();
+}
+
+/// Takes the answers out of `event` if they must wait for the handlers of what their node sent before them. The node
+/// need not: it is free for the next call.
+void router_state::hold_answers(calls_finished& event) {
+  if (!courier_ || event.calls.empty() || options_.answer_hold_max == std::chrono::milliseconds::zero())
+    return;
+  std::vector<call_id> calls;
+  for (const auto& each : event.calls)
+    calls.push_back(each.call);
+  if (!courier_->follow(event.node, calls, follows_.contains(event.node)))
+    return;
+  ++follows_[event.node];
+  for (auto& [id, result] : std::exchange(event.calls, {})) {
+    auto pos = calls_.find(id);
+    if (pos == calls_.end())
+      continue; // timed out before
+    auto& open = pos->second;
+    open.answered = std::make_unique<answer>(std::move(result));
+    open.answered_at = self_->clock().now();
+    answered_.insert(id);
+    watch(id, open);
+  }
+}
+
+void router_state::let_answers_go(const answers_may_go& event) {
+  if (event.calls.empty()) {
+    for (const auto id : std::exchange(answered_, {}))
+      finish_answered(id);
+    return;
+  }
+  if (auto pos = follows_.find(event.node); pos != follows_.end() && --pos->second == 0)
+    follows_.erase(pos);
+  for (const auto id : event.calls)
+    finish_answered(id);
+}
+
+void router_state::finish_answered(call_id id) {
+  if (auto pos = calls_.find(id); pos != calls_.end() && pos->second.answered)
+    finish(id, {}); // with the answer that is there
+}
+
 void router_state::launches_failed(const launches_gave_up& event) {
   fail_all(table_.launches_failed(event.count), event.cause);
+  refill_later();
   dispatch();
+}
+
+void router_state::refill_later() {
+  if (options_.min_nodes > 0 && !draining_ && !std::exchange(refill_due_, true))
+    caf::delayed_anon_send(caf::actor_cast<caf::actor>(self_),
+                           std::max<std::chrono::milliseconds>(refill_pause, options_.backoff.longest), refill{});
 }
 
 void router_state::deadline_passed() {
@@ -500,14 +564,15 @@ void router_state::undeclare(node_id node) {
 }
 
 /// When the first of the call's limits runs out.
-router_state::clock::time_point router_state::deadline_of(const open_call& open) {
+router_state::clock::time_point router_state::deadline_of(const open_call& open) const {
   const auto& call = *open.call;
   const auto phase =
       open.node == 0
           ? detail::after(open.submitted_at,
                           call.wait_timeout == caf::timespan::zero() ? no_timeout : call.wait_timeout)
           : detail::after(open.sent_at, call.run_timeout == caf::timespan::zero() ? no_timeout : call.run_timeout);
-  return std::min(detail::after(open.submitted_at, call.timeout), phase);
+  const auto result = std::min(detail::after(open.submitted_at, call.timeout), phase);
+  return open.answered ? std::min(detail::after(open.answered_at, options_.answer_hold_max), result) : result;
 }
 
 std::string router_state::overdue_text(const open_call& open) const {
@@ -575,8 +640,12 @@ void router_state::finish(call_id id, answer&& result) {
   auto pos = calls_.find(id);
   if (pos == calls_.end())
     return; // timed out before
-  const auto open = std::move(pos->second);
+  auto open = std::move(pos->second);
   calls_.erase(pos);
+  if (open.answered) { // whatever ends it now: the answer is there
+    answered_.erase(id);
+    result = std::move(*open.answered);
+  }
   if (open.broadcast) {
     broadcasts_.erase({open.node, id});
     broadcast_bytes_ -= open.broadcast_bytes;

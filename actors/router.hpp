@@ -76,8 +76,10 @@ private:
     clock::time_point watched = clock::time_point::max(); // the earliest of its entries in deadlines_
     node_id node = 0;                                     // 0 while it waits
     bool held = false;
-    std::size_t broadcast_bytes = 0; // of a run of a broadcast
-    bool broadcast = false;          // its node runs it beside the calls of the table; see broadcasts_
+    std::size_t broadcast_bytes = 0;       // of a run of a broadcast
+    bool broadcast = false;                // its node runs it beside the calls of the table; see broadcasts_
+    std::unique_ptr<answer> answered = {}; // it came, and waits for handlers: see hold_answers
+    clock::time_point answered_at = {};
   };
 
   struct key_hash {
@@ -97,7 +99,7 @@ private:
   void submit(pending_call_ptr call);
   void submit_to_all(fan_out& calls);
   void node_announced(node_announcement& event);
-  void attach(caf::actor courier);
+  void attach(std::shared_ptr<bus_courier> courier);
   void tell_bus(const handler_key& key, bool registered);
   void announce(const announce_to_nodes& msg);
   void child_calls(child_call& call);
@@ -106,8 +108,11 @@ private:
   void node_is_introduced(const node_introduced& event);
   void tell_all(const caf::actor& proxy) const;
   void node_is_gone(const node_gone& event);
+  void take(const answers_may_go& msg) { let_answers_go(msg); }
   void calls_are_finished(calls_finished& event);
+  void let_answers_go(const answers_may_go& event);
   void launches_failed(const launches_gave_up& event);
+  void refill_later();
   void deadline_passed();
   void begin_draining(std::chrono::milliseconds timeout);
   void end_draining();
@@ -124,12 +129,14 @@ private:
   void forget_held(call_id id, const pending_call& call);
   void declare(node_id node, const std::vector<std::string>& slots);
   void undeclare(node_id node);
-  static clock::time_point deadline_of(const open_call& open);
+  clock::time_point deadline_of(const open_call& open) const;
   std::string overdue_text(const open_call& open) const;
   void watch(call_id id, open_call& open);
   void arm(clock::time_point next);
   void dispatch();
   void empty_outbox();
+  void hold_answers(calls_finished& event);
+  void finish_answered(call_id id);
   void finish(call_id id, answer&& result);
   void fail_all(const std::vector<call_id>& calls, const failure& cause);
   void check_drained();
@@ -140,7 +147,7 @@ private:
   std::shared_ptr<router_inbox> inbox_;
   inbox_batch taken_; // from the inbox, and not handled yet
   caf::actor supervisor_;
-  caf::actor courier_;                       // of the bus, if one is connected
+  std::shared_ptr<bus_courier> courier_;     // of the bus, if one is connected
   std::optional<bus_feed> bus_feed_;         // to the courier
   std::optional<flow_window> courier_calls_; // calls of children that the courier has not handled
   pool_options options_;
@@ -158,10 +165,13 @@ private:
   std::map<std::string, std::size_t> declared_; // by how many of those nodes, or by the last one that has gone
   std::set<std::pair<std::string, std::string>> announced_; // the master's handlers: slot, parameter
   std::optional<event_list> ignored_;                       // what the master ignores
+  std::set<call_id> answered_;                              // open calls whose answer waits for handlers
+  std::unordered_map<node_id, std::size_t> follows_;        // how often the courier follows a node at this moment
   std::map<node_id, assign_calls> outbox_;                  // assigned, and not yet handed to the proxies
   bool outbox_due_ = false;
   bool taking_later_ = false; // a message to go on with what was taken is on its way
   call_id last_id_ = 0;
+  bool refill_due_ = false; // a message to launch again for min_nodes is on its way
   bool draining_ = false;
 };
 

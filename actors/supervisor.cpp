@@ -6,7 +6,6 @@
 
 #include <csignal>
 #include <exception>
-#include <unistd.h>
 #include <utility>
 
 namespace cluster_channel {
@@ -26,6 +25,7 @@ struct kill_node {
 };
 struct term_all {};
 struct kill_all {};
+struct stop_waiting {};
 
 } // namespace
 
@@ -36,6 +36,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::node_stable)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::kill_node)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::term_all)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::kill_all)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cluster_channel::stop_waiting)
 
 namespace cluster_channel {
 
@@ -49,6 +50,15 @@ caf::actor spawn_supervisor(caf::actor_system& system, const pool_options& optio
       options, router);
   caf::anon_send(router, attach_supervisor{result});
   return result;
+}
+
+void tell_supervisor(const caf::actor& supervisor, process_event event) {
+  if (const auto* started = std::get_if<process_started>(&event))
+    caf::anon_send(supervisor, std::make_shared<started_process>(*started));
+  else if (auto* failed = std::get_if<process_failed>(&event))
+    caf::anon_send(supervisor, std::move(*failed));
+  else
+    caf::anon_send(supervisor, std::get<process_exited>(event));
 }
 
 caf::behavior supervisor_state::start(caf::event_based_actor* self, const pool_options& options,
@@ -92,7 +102,11 @@ caf::behavior supervisor_state::running() {
         launch_owed();
       },
       [this](const close_pool& msg) {
-        closers_.push_back(self_->make_response_promise());
+        remember_closer();
+        begin_draining(msg.drain_timeout);
+      },
+      [this](close_query& msg) {
+        closers_.push_back(std::move(msg.answer));
         begin_draining(msg.drain_timeout);
       },
   }
@@ -105,7 +119,8 @@ caf::behavior supervisor_state::draining() {
         owed_ += msg.count; // a replacement for calls that still wait
         launch_owed();
       },
-      [this](const close_pool&) { closers_.push_back(self_->make_response_promise()); },
+      [this](const close_pool&) { remember_closer(); },
+      [this](close_query& msg) { closers_.push_back(std::move(msg.answer)); },
       [this](const router_drained&) { begin_stopping(); },
   }
       .or_else(process_events());
@@ -114,29 +129,29 @@ caf::behavior supervisor_state::draining() {
 caf::behavior supervisor_state::stopping() {
   return caf::message_handler{
       [](const launch_nodes&) {},
-      [this](const close_pool&) { closers_.push_back(self_->make_response_promise()); },
+      [this](const close_pool&) { remember_closer(); },
+      [this](close_query& msg) { closers_.push_back(std::move(msg.answer)); },
       [](const router_drained&) {},
       [this](const term_all&) {
         signal_all(SIGTERM);
         self_->delayed_send(self_, detail::as_delay(options_.term_grace), kill_all{});
       },
-      [this](const kill_all&) { signal_all(SIGKILL); },
-  }
-      .or_else(process_events());
-}
-
-caf::behavior supervisor_state::stopped() {
-  return caf::message_handler{
-      [](const launch_nodes&) {},   [](const close_pool&) { return pool_closed{}; },
-      [](const router_drained&) {}, [](const term_all&) {},
-      [](const kill_all&) {},
+      [this](const kill_all&) {
+        signal_all(SIGKILL);
+        self_->delayed_send(self_, options_.kill_grace, stop_waiting{});
+      },
+      [this](const stop_waiting&) { end(); },
   }
       .or_else(process_events());
 }
 
 caf::message_handler supervisor_state::process_events() {
   return {
-      [this](const process_started& event) { process_is_started(event); },
+      [this](const started_process_ptr& event) { process_is_started(*event); },
+      [this](const process_started& event) {
+        started_process started{event};
+        process_is_started(started);
+      },
       [this](const process_failed& event) { process_is_failed(event); },
       [this](const process_exited& event) { process_is_exited(event); },
       [this](const node_hello& event) { node_said_hello(event); },
@@ -159,19 +174,20 @@ caf::message_handler supervisor_state::process_events() {
 
 // -- events -------------------------------------------------------------------
 
-void supervisor_state::process_is_started(const process_started& event) {
+void supervisor_state::process_is_started(started_process& started) {
+  const auto& event = started.event();
   auto pos = children_.find(event.node);
+  if (pos != children_.end())
+    pos->second.pid = event.pid;
   if (pos == children_.end() || stopping_) {
-    ::close(event.link_fd);
     host_->signal(event.node, SIGKILL);
-    return;
+    return; // which closes the link
   }
   auto& child = pos->second;
   child.pid = event.pid;
   try {
-    child.proxy = make_proxy_(caf::actor_cast<caf::actor>(self_), event, child.program);
+    child.proxy = make_proxy_(caf::actor_cast<caf::actor>(self_), started.take(), child.program);
   } catch (const std::exception& ex) {
-    ::close(event.link_fd);
     host_->signal(event.node, SIGKILL);
     start_is_over(child);
     programs_[child.program].failed = true;
@@ -278,12 +294,19 @@ void supervisor_state::begin_stopping() {
 
 /// Ends the stopping state if nothing is left to stop.
 void supervisor_state::end_stopping() {
-  if (!children_.empty())
-    return;
-  self_->become(stopped());
-  for (auto& closer : closers_)
-    closer.deliver(pool_closed{});
-  closers_.clear();
+  if (children_.empty())
+    end();
+}
+
+/// Ends this actor, and with it the router. What is left of the children is the host's.
+void supervisor_state::end() {
+  pool_closed report;
+  for (const auto& [node, child] : children_)
+    if (!child.reaped)
+      report.left_behind.push_back({node, child.pid});
+  for (auto& closer : std::exchange(closers_, {}))
+    closer(report);
+  self_->quit(caf::exit_reason::user_shutdown);
 }
 
 // -- helpers ------------------------------------------------------------------
@@ -376,6 +399,10 @@ void supervisor_state::process_left(children::iterator pos) {
     end_stopping();
   else
     launch_owed();
+}
+
+void supervisor_state::remember_closer() {
+  closers_.push_back([to = self_->make_response_promise()](const pool_closed& report) mutable { to.deliver(report); });
 }
 
 void supervisor_state::signal_all(int signo) {

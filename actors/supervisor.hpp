@@ -33,6 +33,10 @@ using proxy_factory =
 caf::actor spawn_supervisor(caf::actor_system& system, const pool_options& options, const caf::actor& router,
                             proxy_factory make_proxy);
 
+/// Brings what a process host tells to `supervisor`, from any thread; what that cannot take any more leaves no
+/// descriptor behind.
+void tell_supervisor(const caf::actor& supervisor, process_event event);
+
 /// State and behaviours of the supervisor; public for its tests only.
 class supervisor_state {
 public:
@@ -66,11 +70,10 @@ private:
   caf::behavior running();
   caf::behavior draining();
   caf::behavior stopping();
-  caf::behavior stopped();
   caf::message_handler process_events();
 
   // -- events -----------------------------------------------------------------
-  void process_is_started(const process_started& event);
+  void process_is_started(started_process& started);
   void process_is_failed(const process_failed& event);
   void process_is_exited(const process_exited& event);
   void node_said_hello(const node_hello& event);
@@ -78,6 +81,7 @@ private:
   void begin_draining(std::chrono::milliseconds timeout);
   void begin_stopping();
   void end_stopping();
+  void end();
 
   // -- helpers ----------------------------------------------------------------
   void launch_owed();
@@ -90,6 +94,7 @@ private:
   void start_failed_for_router(bool permanent, const failure& cause, std::size_t round);
   void process_left(children::iterator pos);
   void signal_all(int signo);
+  void remember_closer();
 
   caf::event_based_actor* self_ = nullptr;
   pool_options options_;
@@ -105,7 +110,7 @@ private:
   bool backing_off_ = false; // a pause after a failed start is running
   bool stopping_ = false;    // what starts now is ended at once
   node_id last_node_ = 0;
-  std::vector<caf::response_promise> closers_;
+  std::vector<std::function<void(const pool_closed&)>> closers_; // who wants to know that the pool is closed
 };
 
 } // namespace cluster_channel

@@ -11,7 +11,8 @@ bus_core::bus_core(bus_options options)
 }
 
 bus_core::~bus_core() {
-  close();
+  if (!mark_.in_copy()) // else what waits there is the original's
+    close();
 }
 
 void bus_core::close() {

@@ -3,6 +3,7 @@
 // Users see event_bus.hpp and slot.hpp. Thread-safe.
 #pragma once
 
+#include <cluster_channel/actors/detail/fork_mark.hpp>
 #include <cluster_channel/channels/bus_options.hpp>
 #include <cluster_channel/channels/transport.hpp>
 
@@ -68,6 +69,9 @@ public:
   void close();
   bool closed() const noexcept { return closed_.load(std::memory_order_acquire); }
 
+  /// Whether this process is a forked copy of the one that made this bus, whose far ends it has not.
+  bool is_cut_off() const noexcept { return !transports_.empty() && mark_.in_copy(); }
+
   const std::vector<std::shared_ptr<transport>>& transports() const noexcept { return transports_; }
   timer_service& timers() noexcept { return *timers_; }
   const std::shared_ptr<timer_service>& shared_timers() const noexcept { return timers_; }
@@ -95,6 +99,7 @@ public:
 private:
   slot_base* find(const std::string& name) const;
 
+  const fork_mark mark_;
   const bus_options options_;
   const std::shared_ptr<timer_service> timers_;
   std::vector<slot_declaration> declarations_;

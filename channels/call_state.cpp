@@ -52,6 +52,8 @@ void call_progress::on_done(std::function<void()> f) {
 }
 
 bool call_progress::wait_until(std::optional<std::chrono::steady_clock::time_point> deadline) {
+  if (is_cut_off())
+    return true; // nothing will come: see call_state::take
   if (auto* reader = this_thread_reader())
     return read_until(*reader, deadline);
   std::unique_lock guard{mutex_};

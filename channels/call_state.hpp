@@ -3,6 +3,7 @@
 // Users see call.hpp. Thread-safe.
 #pragma once
 
+#include <cluster_channel/actors/detail/fork_mark.hpp>
 #include <cluster_channel/actors/pending_call.hpp>
 #include <cluster_channel/serialization/codec.hpp>
 
@@ -70,10 +71,14 @@ public:
   /// Waits until the result is there, or `deadline` is. @returns whether it is.
   bool wait_until(std::optional<std::chrono::steady_clock::time_point> deadline);
 
+  /// Whether this process is a forked copy of the one that made the call: what ends it is in the original.
+  bool is_cut_off() const noexcept { return mark_.in_copy(); }
+
 private:
   bool is_done() const;
   bool read_until(link_reader& reader, std::optional<std::chrono::steady_clock::time_point> deadline);
 
+  const fork_mark mark_;
   std::atomic<bool> claimed_{false};
   mutable std::mutex mutex_;
   std::condition_variable ready_;
@@ -116,6 +121,8 @@ public:
 
   /// The result; to be taken once, after it is there. What came encoded is decoded by the thread that takes it.
   result take() {
+    if (progress_.is_cut_off())
+      return make_error(errc::channel_closed, "this process is a forked copy of the one that made the call");
     auto value = std::exchange(value_, std::monostate{});
     if (auto* direct = std::get_if<result>(&value))
       return std::move(*direct);

@@ -564,6 +564,10 @@ child_channel::child_channel(int fd, std::size_t frame_bytes_max, message_codec 
 }
 
 child_channel::~child_channel() {
+  if (mark_.in_copy()) { // the link is the original's, and so is the thread that may wait in here
+    static_cast<void>(new std::shared_ptr{std::move(socket_)});
+    return;
+  }
   socket_->close();
   detach();
 }
@@ -576,6 +580,8 @@ std::shared_ptr<call_target> child_channel::connect(std::shared_ptr<channel_list
 }
 
 caf::error child_channel::send(message msg) {
+  if (mark_.in_copy())
+    return make_error(errc::channel_closed, "this process is a forked copy of the child");
   if (auto* ours = std::get_if<hello>(&msg))
     ours->frame_bytes_max = static_cast<std::uint32_t>(std::min(socket_->frame_bytes_max(), largest_frame_bytes));
   return socket_->write(msg);

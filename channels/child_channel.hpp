@@ -16,6 +16,7 @@
 // even beyond the end of the link: give it a `wait_timeout` where that may be.
 #pragma once
 
+#include <cluster_channel/actors/detail/fork_mark.hpp>
 #include <cluster_channel/channels/event_bus.hpp>
 #include <cluster_channel/channels/generic_channel.hpp>
 #include <cluster_channel/serialization/link_codec.hpp>
@@ -77,6 +78,7 @@ private:
 
   caf::error send(message msg) override;
 
+  const detail::fork_mark mark_;
   std::shared_ptr<socket> socket_;
   std::vector<slot_declaration> slots_;
 };

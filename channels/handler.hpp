@@ -9,6 +9,7 @@
 // error text of the call.
 #pragma once
 
+#include <cluster_channel/actors/detail/clean_spawn.hpp>
 #include <cluster_channel/channels/promise.hpp>
 #include <cluster_channel/serialization/caf_message.hpp>
 
@@ -153,8 +154,10 @@ namespace cluster_channel::detail {
 template <class Request, class Response, class Handle>
 handler_function<Request, Response> handler_from_actor(const Handle& target) {
   auto& system = caf::actor_cast<caf::strong_actor_ptr>(target)->home_system[0];
-  caf::actor bridge = system.spawn([](caf::event_based_actor* self) -> caf::behavior {
-    return {[self](const bridged_call& run) { (*run)(self); }};
+  const caf::actor bridge = spawn_cleanly(system, [&]() -> caf::actor {
+    return system.spawn([](caf::event_based_actor* self) -> caf::behavior {
+      return {[self](const bridged_call& run) { (*run)(self); }};
+    });
   });
   return [bridge, target](const stored_request<Request>& request, const promise<Response>& done) {
     auto run = [target, request, done](caf::event_based_actor* self) {

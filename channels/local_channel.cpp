@@ -1,3 +1,4 @@
+#include <cluster_channel/actors/detail/clean_spawn.hpp>
 #include <cluster_channel/channels/local_channel.hpp>
 
 #include <caf/allowed_unsafe_message_type.hpp>
@@ -60,8 +61,13 @@ public:
 
   void start(caf::actor_system& system) {
     const auto pair = shared_from_this();
-    first_courier = system.spawn<caf::hidden>([pair](caf::event_based_actor*) { return pair->first.courier(pair); });
-    second_courier = system.spawn<caf::hidden>([pair](caf::event_based_actor*) { return pair->second.courier(pair); });
+    const auto spawn = [&](end& at) {
+      return detail::spawn_cleanly(system, [&]() -> caf::actor {
+        return system.spawn<caf::hidden>([pair, &at](caf::event_based_actor*) { return at.courier(pair); });
+      });
+    };
+    first_courier = spawn(first);
+    second_courier = spawn(second);
     first.set_far_end(second_courier);
     second.set_far_end(first_courier);
   }

@@ -95,6 +95,8 @@ void message_link::release(const channel_listener& listener) {
 }
 
 void message_link::detach() noexcept {
+  if (mark_.in_copy()) // who is inside is not here
+    return;
   {
     std::unique_lock guard{gate_mutex_};
     channel_ = nullptr;
@@ -116,6 +118,8 @@ bool message_link::has_bus() const {
 
 template <class F>
 bool message_link::with_channel(F f) {
+  if (mark_.in_copy()) // the link is the original's
+    return false;
   generic_channel* channel = nullptr;
   {
     std::lock_guard guard{gate_mutex_};

@@ -4,6 +4,7 @@
 // the bus or a call's end, so any of them may call back.
 #pragma once
 
+#include <cluster_channel/actors/detail/fork_mark.hpp>
 #include <cluster_channel/channels/chunker.hpp>
 #include <cluster_channel/channels/generic_channel.hpp>
 
@@ -91,6 +92,7 @@ private:
   // The channel, and how many threads are inside of it.
   mutable std::mutex gate_mutex_;
   std::condition_variable gate_;
+  const fork_mark mark_;
   generic_channel* channel_;
   std::size_t inside_ = 0;
 

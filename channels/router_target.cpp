@@ -1,5 +1,6 @@
 #include <cluster_channel/channels/router_target.hpp>
 
+#include <caf/exit_reason.hpp>
 #include <caf/send.hpp>
 
 #include <algorithm>
@@ -14,8 +15,25 @@ constexpr const char* router_ended_text = "the pool has ended: its router takes 
 
 } // namespace
 
+std::shared_ptr<router_target> router_target::make(const caf::actor& router, std::shared_ptr<router_inbox> inbox,
+                                                   caf::timespan timeout) {
+  auto result = std::make_shared<router_target>(router, std::move(inbox), timeout);
+  router->attach_functor([target = std::weak_ptr{result}](const caf::error& reason) {
+    auto self = target.lock();
+    if (!self)
+      return;
+    if (reason == caf::exit_reason::user_shutdown)
+      self->detach();
+    else
+      self->detach(router_ended_text + (": it ended with " + describe(reason)));
+  });
+  return result;
+}
+
 template <class Item>
 router_inbox::outcome router_target::send(std::shared_ptr<Item>& item, std::size_t bytes, bool bounded) {
+  if (mark_.in_copy())
+    return router_inbox::outcome::closed;
   const auto result = inbox_->push(item, bytes, bounded);
   if (result == router_inbox::outcome::wake)
     wake_router();
@@ -44,7 +62,7 @@ void router_target::submit(pending_call_ptr call) {
     call->fail(errc::buffer_full, "the buffer is full: too many calls, or bytes of requests, wait or are on their way "
                                   "to the pool; slow down, or raise buffer_calls_max or buffer_bytes_max");
   else if (result == router_inbox::outcome::closed)
-    call->fail(errc::channel_closed, router_ended_text);
+    call->fail(errc::channel_closed, why_closed());
 }
 
 void router_target::broadcast(fan_out_ptr calls) {
@@ -54,6 +72,9 @@ void router_target::broadcast(fan_out_ptr calls) {
     for (auto& call : calls->open(1))
       call->fail(errc::buffer_full, "the buffer is full: too many calls, or bytes of requests, wait or are on their "
                                     "way to the pool; slow down, or raise buffer_calls_max or buffer_bytes_max");
+  else if (result == router_inbox::outcome::closed)
+    for (auto& call : calls->open(1))
+      call->fail(errc::channel_closed, why_closed());
 }
 
 caf::error router_target::announce(const message& registration) {
@@ -64,6 +85,11 @@ caf::error router_target::announce(const message& registration) {
 
 void router_target::answer_child(child_answer answer) {
   auto msg = std::make_shared<bus_message>(std::move(answer));
+  send(msg, 0, false);
+}
+
+void router_target::let_answers_go(answers_may_go which) {
+  auto msg = std::make_shared<bus_message>(std::move(which));
   send(msg, 0, false);
 }
 
@@ -121,10 +147,23 @@ void router_target::learn(const event_list& list, channel_listener& bus) {
   bus.readiness_changed();
 }
 
-void router_target::detach() {
-  inbox_->close();
+std::string router_target::why_closed() const {
+  if (mark_.in_copy())
+    return "the channel belongs to the process of which this one is a forked copy";
+  std::shared_lock guard{mutex_};
+  return why_detached_.empty() ? router_ended_text : why_detached_;
+}
+
+void router_target::detach(const std::string& why) {
+  {
+    std::unique_lock guard{mutex_};
+    if (why_detached_.empty())
+      why_detached_ = why;
+  }
+  inbox_->close(); // which ends calls, and so without the lock
   std::unique_lock guard{mutex_};
-  router_ = nullptr;
+  const auto last = std::exchange(router_, nullptr);
+  guard.unlock();
 }
 
 } // namespace cluster_channel::detail

@@ -10,6 +10,7 @@
 // Calling a slot and changing its handlers are thread-safe.
 #pragma once
 
+#include <cluster_channel/actors/detail/clean_spawn.hpp>
 #include <cluster_channel/actors/requester.hpp>
 #include <cluster_channel/channels/call.hpp>
 #include <cluster_channel/channels/call_map.hpp>
@@ -195,7 +196,7 @@ public:
   /// then the call ends too, and its node is not kept for an answer that nobody awaits.
   actor_type as_actor(caf::actor_system& system, call_options options = {}) const {
     using self_pointer = typename actor_type::pointer;
-    return system.spawn([core = core_ptr(), options](self_pointer self) -> typename actor_type::behavior_type {
+    const auto behavior = [core = core_ptr(), options](self_pointer self) -> typename actor_type::behavior_type {
       return {[core, self, options](const actor_request& request) -> caf::delegated<Response> {
         auto result = core->call_one(detail::request_from<Request>(request), call_options{options});
         result.on_result([to = requester{self}](caf::expected<Response>&& x) {
@@ -208,7 +209,8 @@ public:
         });
         return {};
       }};
-    });
+    };
+    return detail::spawn_cleanly(system, [&] { return system.spawn(behavior); });
   }
 
   /// The name this slot was declared with; empty outside of a bus.

@@ -106,6 +106,9 @@ std::shared_ptr<bus_core> slot_core::usable_bus(answer_sink& result, const std::
   else if (ignored_)
     fail(result, errc::event_ignored, param,
          "slot " + *name_ + " is ignored on this event_bus: it cannot be called there");
+  else if (bus->is_cut_off())
+    fail(result, errc::channel_closed, param,
+         "this process is a forked copy of the one whose event_bus this is: make another one here");
   else
     return bus;
   return nullptr;

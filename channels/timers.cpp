@@ -1,4 +1,6 @@
 #include <cluster_channel/actors/deadline_queue.hpp>
+#include <cluster_channel/actors/detail/clean_spawn.hpp>
+#include <cluster_channel/actors/detail/fork_mark.hpp>
 #include <cluster_channel/actors/detail/saturating.hpp>
 #include <cluster_channel/channels/timers.hpp>
 
@@ -14,6 +16,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <system_error>
 #include <thread>
 #include <unordered_map>
 #include <utility>
@@ -73,6 +76,11 @@ public:
   timer_thread& operator=(const timer_thread&) = delete;
 
   ~timer_thread() override {
+    if (mark_.in_copy()) { // without that thread
+      if (thread_.joinable())
+        thread_.detach();
+      return;
+    }
     std::unique_lock guard{state_->mutex};
     state_->stopping = true;
     auto dropped = state_->timers.take_all();
@@ -85,6 +93,8 @@ public:
   }
 
   timer_id schedule(caf::timespan delay, std::function<void()> f) override {
+    if (mark_.in_copy())
+      throw std::system_error{std::make_error_code(std::errc::resource_unavailable_try_again)};
     const auto due = detail::after(std::chrono::steady_clock::now(), delay);
     std::lock_guard guard{state_->mutex};
     if (!thread_.joinable())
@@ -97,6 +107,8 @@ public:
   }
 
   void cancel(timer_id timer) noexcept override {
+    if (mark_.in_copy())
+      return;
     std::unique_lock guard{state_->mutex};
     const auto f = state_->timers.remove(timer);
     guard.unlock();
@@ -127,6 +139,7 @@ private:
     }
   }
 
+  const detail::fork_mark mark_;
   const std::shared_ptr<state> state_ = std::make_shared<state>();
   std::thread thread_;
 };
@@ -150,8 +163,10 @@ namespace {
 class actor_timers final : public timer_service {
 public:
   explicit actor_timers(caf::actor_system& system) : state_{std::make_shared<state>(system)} {
-    actor_ = system.spawn<caf::hidden>([x = state_](caf::event_based_actor* self) -> caf::behavior {
-      return {[x, self](const tick& msg) { x->run_due(caf::actor_cast<caf::actor>(self), msg.when); }};
+    actor_ = detail::spawn_cleanly(system, [&]() -> caf::actor {
+      return system.spawn<caf::hidden>([x = state_](caf::event_based_actor* self) -> caf::behavior {
+        return {[x, self](const tick& msg) { x->run_due(caf::actor_cast<caf::actor>(self), msg.when); }};
+      });
     });
   }
 

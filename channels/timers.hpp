@@ -33,7 +33,8 @@ public:
 };
 
 /// Timers on a thread of their own, started by the first `schedule`, which throws std::system_error if the system has
-/// no thread left. Destroying the service waits for a function that runs, unless that is what destroys it.
+/// no thread left, and in a forked copy of the process. Destroying the service waits for a function that runs, unless
+/// that is what destroys it.
 std::shared_ptr<timer_service> make_timer_thread();
 
 /// Timers in an actor of `system`, by the clock of that system: in virtual time under CAF's test coordinator. `system`

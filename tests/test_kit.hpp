@@ -52,7 +52,9 @@ struct node_script {
   std::optional<std::size_t> dies_of_call;       ///< it ends when it is given its n-th call, counted from 1
   exit_status dies_with{true, SIGKILL};          ///< how it ends then
   bool ends_at_end_of_file = true;               ///< it ends with code 0 when its link is closed
-  bool ends_at_sigterm = true;                   ///< SIGTERM ends it; SIGKILL always does
+  bool ends_at_sigterm = true;                   ///< SIGTERM ends it
+  bool ends_at_sigkill = true;                   ///< so does SIGKILL: false stands for a process that nothing ends
+  bool launch_hangs = false;                     ///< its launch does not end, as `exec` is stuck
 };
 
 /// A configuration for a `caf::actor_system` under CAF's test coordinator, as `pool` uses it.
@@ -91,7 +93,7 @@ public:
     host_ = std::make_shared<scripted_host>(*this);
     caf::anon_send(supervisor_, attach_host{host_});
     link_.pool = this;
-    link_.target = std::make_shared<cluster_channel::detail::router_target>(router_, inbox, options_.timeout);
+    link_.target = cluster_channel::detail::router_target::make(router_, inbox, options_.timeout);
     timers_ = make_actor_timers(system_);
     bus_ = std::make_unique<event_bus<Events>>(bus_options{.channels = {&link_}, .timers = timers_});
     child_ = std::make_unique<event_bus<Events>>(bus_options{.channels = {&far_link_}, .timers = timers_});
@@ -104,7 +106,7 @@ public:
     link_.target->detach();
     far_link_.stop();
     caf::anon_send_exit(supervisor_, caf::exit_reason::user_shutdown);
-    caf::anon_send_exit(link_.courier, caf::exit_reason::user_shutdown);
+    link_.courier->stop();
     coordinator().run();
     host_->detach();
   }
@@ -181,13 +183,13 @@ private:
   /// Connects the master's bus to the router.
   struct pool_link final : channel {
     std::shared_ptr<call_target> connect(std::shared_ptr<channel_listener> listener) override {
-      courier = cluster_channel::detail::spawn_scheduled_courier(pool->system_, target, std::move(listener));
+      courier = cluster_channel::detail::make_scheduled_courier(pool->system_, target, std::move(listener));
       caf::anon_send(pool->router_, attach_bus{courier});
       return target;
     }
     test::pool<Events>* pool = nullptr;
     std::shared_ptr<cluster_channel::detail::router_target> target;
-    caf::actor courier;
+    std::shared_ptr<cluster_channel::detail::courier> courier;
   };
 
   /// The child's end of the links of all nodes.
@@ -273,6 +275,8 @@ private:
         tell(process_failed{node, script.launch_error, script.launch_error_is_permanent});
         return;
       }
+      if (script.launch_hangs)
+        return;
       live_.push_back(node);
       tell(process_started{node, pid_of(node), -1});
       if (script.exits_before_hello)
@@ -281,7 +285,8 @@ private:
 
     void signal(node_id node, int signo) override {
       owner_->signals_.emplace_back(node, signo);
-      if (signo == SIGKILL || (signo == SIGTERM && owner_->script_of(node).ends_at_sigterm))
+      const auto& script = owner_->script_of(node);
+      if ((signo == SIGKILL && script.ends_at_sigkill) || (signo == SIGTERM && script.ends_at_sigterm))
         exit(node, {true, signo});
     }
 

@@ -319,6 +319,8 @@ INSTANTIATE_TEST_SUITE_P(
                       bad_option{"drain_timeout", [](pool_options& x) { x.drain_timeout = -1ms; }},
                       bad_option{"exit_grace", [](pool_options& x) { x.exit_grace = -1ms; }},
                       bad_option{"term_grace", [](pool_options& x) { x.term_grace = -1ms; }},
+                      bad_option{"kill_grace", [](pool_options& x) { x.kill_grace = -1ms; }},
+                      bad_option{"answer_hold_max", [](pool_options& x) { x.answer_hold_max = -1ms; }},
                       bad_option{"disconnect_grace", [](pool_options& x) { x.disconnect_grace = -1ms; }}));
 
 } // namespace

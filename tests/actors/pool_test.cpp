@@ -2,11 +2,14 @@
 
 #include <cluster_channel/tests/test_kit.hpp>
 
+#include <caf/exit_reason.hpp>
+#include <caf/sec.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "../channels/test_events.hpp"
 #include <chrono>
+#include <tuple>
 
 namespace cluster_channel {
 
@@ -427,6 +430,20 @@ TEST_F(Pool, AfterGivingUpTheNextCallTriesAgain) {
   EXPECT_EQ(ended(second), errc::none);
 }
 
+TEST_F(Pool, AfterGivingUpTheMinimumIsTriedAgainInTime) {
+  make({.min_nodes = 1, .backoff = {.initial = 100ms, .longest = 10s, .failures_max = 1}});
+  pool->script(1, dying_before_hello(3));
+  pool->script(2, {.launch_error = make_error(errc::launch_failed, "gone")});
+  pool->run();
+  EXPECT_EQ(pool->launches(), 1U);
+  pool->advance(59s);
+  EXPECT_EQ(pool->launches(), 1U);
+  pool->advance(1s);
+  EXPECT_EQ(pool->launches(), 2U);
+  pool->advance(61s);
+  EXPECT_THAT(pool->live_nodes(), ElementsAre(3U));
+}
+
 TEST_F(Pool, WaitingCallsGoOnWithALiveNodeWhenOthersCannotStart) {
   make({.nodes = 2});
   pool->script(1, {.answers_after = 100ms});
@@ -527,13 +544,19 @@ class ClosingPool : public Pool {
 public:
   void close(std::chrono::milliseconds drain_timeout) {
     pool->system().spawn([this, drain_timeout](caf::event_based_actor* self) {
-      self->request(pool->supervisor(), caf::infinite, close_pool{drain_timeout}).then([this](const pool_closed&) {
-        ++closed;
-      });
+      self->request(pool->supervisor(), caf::infinite, close_pool{drain_timeout})
+          .then(
+              [this](const pool_closed& x) {
+                ++closed;
+                report = x;
+              },
+              [this](const caf::error& err) { refused = err; });
     });
     pool->run();
   }
   int closed = 0;
+  pool_closed report;
+  caf::error refused;
 };
 
 TEST_F(ClosingPool, ClosesAtOnceIfNothingRuns) {
@@ -627,7 +650,45 @@ TEST_F(ClosingPool, ClosingTwiceAnswersBoth) {
   pool->advance(2s);
   EXPECT_EQ(closed, 2);
   close(5s);
-  EXPECT_EQ(closed, 3) << "and closing a closed pool is answered at once";
+  EXPECT_EQ(refused, caf::sec::request_receiver_down) << "and closing a closed pool is answered at once";
+}
+
+TEST_F(ClosingPool, EndsItsActorsWhenItIsClosed) {
+  make();
+  std::vector<caf::error> downs;
+  const auto watcher = pool->system().spawn([&](caf::event_based_actor* self) -> caf::behavior {
+    self->monitor(pool->router());
+    self->monitor(pool->supervisor());
+    self->set_down_handler([&](const caf::down_msg& down) { downs.push_back(down.reason); });
+    return {[](int) {}};
+  });
+  auto call = echo("x");
+  pool->run();
+  EXPECT_THAT(downs, IsEmpty());
+  close(5s);
+  EXPECT_EQ(closed, 1);
+  EXPECT_THAT(downs,
+              ElementsAre(caf::error{caf::exit_reason::user_shutdown}, caf::error{caf::exit_reason::user_shutdown}));
+  caf::anon_send_exit(watcher, caf::exit_reason::kill);
+}
+
+TEST_F(ClosingPool, LeavesBehindWhatNoSignalEnds) {
+  make({.nodes = 2, .exit_grace = 2s, .term_grace = 3s, .kill_grace = 1s});
+  pool->script(1, {.ends_at_end_of_file = false, .ends_at_sigterm = false, .ends_at_sigkill = false});
+  auto one = echo("x");
+  pool->script(2, {.launch_hangs = true});
+  auto two = echo("x");
+  pool->run();
+  close(0ms);
+  pool->advance(5999ms);
+  EXPECT_EQ(closed, 0);
+  pool->advance(1ms);
+  EXPECT_EQ(closed, 1);
+  ASSERT_EQ(report.left_behind.size(), 2U);
+  EXPECT_EQ(report.left_behind[0].node, 1U);
+  EXPECT_EQ(report.left_behind[0].pid, 1001);
+  EXPECT_EQ(report.left_behind[1].node, 2U);
+  EXPECT_EQ(report.left_behind[1].pid, 0) << "it has none yet";
 }
 
 TEST_F(ClosingPool, EndsANodeThatIsStillStarting) {
@@ -687,8 +748,66 @@ TEST_F(Pool, EveryCallEndsWhenTheRouterIsKilled) {
   pool->run();
   auto later = echo("later");
   pool->run();
-  for (auto* call : {&runs, &waits, &in_mailbox, &later})
+  for (auto* call : {&runs, &waits, &in_mailbox})
     EXPECT_EQ(ended(*call), errc::channel_closed);
+  EXPECT_EQ(failed(later).code, errc::channel_closed);
+}
+
+TEST_F(Pool, ACallAfterTheEndOfTheRouterSaysWhyThatEnded) {
+  make();
+  caf::anon_send_exit(pool->router(), caf::exit_reason::out_of_workers);
+  pool->run();
+  auto one = echo("later");
+  EXPECT_EQ(ended(one), errc::channel_closed) << "without waiting for anything";
+  auto other = echo("later");
+  EXPECT_THAT(failed(other).text, HasSubstr("out_of_workers"));
+  const auto all = pool->bus().echo.broadcast("later").get(0ms);
+  ASSERT_TRUE(all && all->size() == 1);
+  EXPECT_THAT(describe(all->front().error()), HasSubstr("out_of_workers"));
+}
+
+TEST_F(Pool, ACallAfterTheEndOfTheSupervisorEndsToo) {
+  make();
+  caf::anon_send_exit(pool->supervisor(), caf::exit_reason::out_of_workers);
+  pool->run();
+  auto later = echo("later");
+  EXPECT_THAT(failed(later).text, HasSubstr("out_of_workers"));
+}
+
+// -- events before answers ----------------------------------------------------
+
+/// A pool whose child sends an event before it answers; `log` has no handler at the master but those of the tests.
+class EventsFirst : public Pool {
+public:
+  void make_eventful(pool_options options = {}) {
+    pool = std::make_unique<test_pool>(std::move(options));
+    pool->child().echo.on([this](const std::string& text) {
+      std::ignore = pool->child().log("of " + text);
+      return text;
+    });
+    pool->bus().log.on([this](const std::string& text) { seen.push_back(text); });
+  }
+
+  /// Lets one actor do one thing.
+  bool step() { return pool->coordinator().try_run_once(); }
+
+  std::vector<std::string> seen;
+};
+
+TEST_F(EventsFirst, ACallEndsAfterTheHandlersOfWhatItsChildSentBefore) {
+  make_eventful();
+  for (int i = 0; i < 20; ++i) {
+    seen.clear();
+    auto call = echo("x");
+    std::optional<std::vector<std::string>> seen_at_end;
+    call.on_result([&](const auto&) { seen_at_end = seen; });
+    // In whatever order the actors run: the last one first makes the courier run late.
+    while (!seen_at_end && (pool->coordinator().try_run_once_lifo() || pool->coordinator().advance_time(1ms) > 0))
+      ;
+    ASSERT_TRUE(seen_at_end);
+    EXPECT_THAT(*seen_at_end, ElementsAre("of x"));
+    pool->run();
+  }
 }
 
 } // namespace
