@@ -26,9 +26,9 @@ namespace cluster_channel {
 
 /// What a proxy needs to know; shared by the proxies of one pool.
 struct link_settings {
-  pool_options options;
-  hello greeting;          ///< what the master says; its slots are checked against the child's
-  json_forms_source forms; ///< of the master's slots, for children that speak JSON; asked by the proxies' thread
+  pool_options options{};
+  hello greeting{};          ///< what the master says; its slots are checked against the child's
+  json_forms_source forms{}; ///< of the master's slots, for children that speak JSON; asked by the proxies' thread
 };
 
 /// Starts the proxy of `process`, whose `link_fd` it owns from now on, in the I/O event loop of `system`.

@@ -29,13 +29,13 @@ namespace cluster_channel {
 /// is a `slot_response` or a `caf::error` of `error_category`. `encode` and `decode` make and read the bytes. Sent
 /// without `request`, it is an event: its answer is dropped.
 struct slot_request {
-  std::string slot;
+  std::string slot{};
   std::string param = default_param;
-  bytes data;
+  bytes data{};
 };
 
 struct slot_response {
-  bytes data;
+  bytes data{};
 };
 
 namespace detail {
@@ -99,12 +99,12 @@ struct pool_closed {
 
 /// First message to a router: who launches its nodes.
 struct attach_supervisor {
-  caf::actor supervisor;
+  caf::actor supervisor{};
 };
 
 /// To a router, once: who takes `child_call`s and what the pool's nodes announce (`pool_announcement`).
 struct attach_bus {
-  std::shared_ptr<bus_courier> courier;
+  std::shared_ptr<bus_courier> courier{};
 };
 
 /// `get_pool_stats` and `close_pool` by a thread that is no actor: the answer is a call of this function, from any
@@ -119,7 +119,7 @@ struct close_query {
 
 /// First message to a supervisor: who launches its processes.
 struct attach_host {
-  std::shared_ptr<process_host> host;
+  std::shared_ptr<process_host> host{};
 };
 
 // -- router <-> supervisor ----------------------------------------------------
@@ -133,7 +133,7 @@ struct launch_nodes {
 struct node_ready {
   node_id node = 0;
   std::int32_t pid = 0;
-  caf::actor proxy;
+  caf::actor proxy{};
   std::optional<std::vector<std::string>> slots = std::vector<std::string>{};
 };
 
@@ -141,7 +141,7 @@ struct node_ready {
 /// is what its running calls fail with.
 struct node_gone {
   node_id node = 0;
-  failure cause;
+  failure cause{};
   bool served = false;     ///< it was given at least one call
   bool permanent = false;  ///< starting another one cannot help (the two ends do not fit)
   bool misbehaved = false; ///< its process is to be killed rather than asked to end
@@ -151,7 +151,7 @@ struct node_gone {
 /// Supervisor to router: this many requested nodes will not come.
 struct launches_gave_up {
   std::size_t count = 0;
-  failure cause;
+  failure cause{};
 };
 
 /// Supervisor to router: take no more calls; say `router_drained` when none is left, at the latest after `timeout`.
@@ -164,30 +164,30 @@ struct router_drained {};
 // -- router <-> proxy ---------------------------------------------------------
 
 struct assign_calls {
-  std::vector<request> calls;
+  std::vector<request> calls{};
 };
 
 struct finished_call {
   call_id call = 0;
-  answer result;
+  answer result{};
 };
 
 /// Proxy to router: these calls ended on `node`, in the order in which the child answered.
 struct calls_finished {
   node_id node = 0;
-  std::vector<finished_call> calls;
+  std::vector<finished_call> calls{};
 };
 
 /// Proxy to router: the child told of its handlers: `handler_registered`, `handler_unregistered` or `event_list`.
 struct node_announcement {
   node_id node = 0;
-  message what;
+  message what{};
 };
 
 /// Proxy to router, and from there to the courier: a child calls a slot of the master's.
 struct child_call {
   node_id node = 0;
-  request call;
+  request call{};
   flow_window::token in_window{}; ///< held until the master's handlers have returned
 };
 
@@ -195,20 +195,20 @@ struct child_call {
 struct child_answer {
   node_id node = 0;
   call_id call = 0;
-  answer result;
+  answer result{};
 };
 
 /// Proxy to router: a child was launched, and may call before the router hears that it is ready; without `proxy`: it
 /// ended before it was. `listens`: it says no hello, and is to be told of the master's handlers already.
 struct node_introduced {
   node_id node = 0;
-  caf::actor proxy;
+  caf::actor proxy{};
   bool listens = false;
 };
 
 /// Router to proxy: tell the child, in this order.
 struct tell_child {
-  std::vector<message> messages;
+  std::vector<message> messages{};
 };
 
 // -- bus <-> router -----------------------------------------------------------
@@ -221,12 +221,12 @@ struct answers_may_go {
 
 /// Bus to router: tell every node, those to come included: `handler_registered`, `handler_unregistered`, `event_list`.
 struct announce_to_nodes {
-  message what;
+  message what{};
 };
 
 /// Router to courier: what the nodes announced changed for the pool as a whole.
 struct pool_announcement {
-  message what;
+  message what{};
   flow_window::token in_window{}; ///< held until the bus knows
 };
 

@@ -18,29 +18,29 @@ namespace cluster_channel {
 /// Another kind of child in a pool. Its output is treated as that of the others.
 struct child_program {
   // See process_spec.
-  std::string executable;
-  std::vector<std::string> args;
-  std::string working_directory;
-  environment_options environment;
+  std::string executable{};
+  std::vector<std::string> args{};
+  std::string working_directory{};
+  environment_options environment{};
   message_codec codec = message_codec::binary;
   std::size_t nodes = 1; ///< at most this many processes of it
 };
 
 struct pool_options {
   // What a node runs; see process_spec.
-  std::string executable;        ///< a path if it has a slash, else looked up in PATH
-  std::vector<std::string> args; ///< without argv[0]
-  std::string working_directory; ///< empty: the master's
-  environment_options environment;
+  std::string executable{};        ///< a path if it has a slash, else looked up in PATH
+  std::vector<std::string> args{}; ///< without argv[0]
+  std::string working_directory{}; ///< empty: the master's
+  environment_options environment{};
 
   /// What the children speak: `message_codec::json` for programs of Node with ts-event-bus (docs/node.md).
   message_codec codec = message_codec::binary;
 
   /// Programs beside this one, for the same slots: a new node is one of the program of which the smallest share runs.
-  std::vector<child_program> more_programs;
+  std::vector<child_program> more_programs{};
 
   output_mode output = output_mode::forward;
-  output_callback on_output; ///< if set, the children's output goes here line by line
+  output_callback on_output{}; ///< if set, the children's output goes here line by line
 
   input_mode input = input_mode::null; ///< the children's stdin: /dev/null, or the master's
 
@@ -88,7 +88,7 @@ struct pool_options {
   std::chrono::milliseconds answer_hold_max{5'000};
 
   std::chrono::milliseconds start_timeout{10'000}; ///< from launch to the child's hello
-  backoff_options backoff;                         ///< between failed starts
+  backoff_options backoff{};                       ///< between failed starts
 
   // How a child is stopped: end of file on its link, then SIGTERM, then SIGKILL.
   std::chrono::milliseconds drain_timeout{5'000}; ///< `close()`: for running and waiting calls to finish

@@ -48,7 +48,7 @@ struct output_line {
   node_id node = 0;
   std::int32_t pid = 0;
   output_stream stream = output_stream::out;
-  std::string text; ///< at most `output_line_bytes_max`; a longer line arrives in several pieces
+  std::string text{}; ///< at most `output_line_bytes_max`; a longer line arrives in several pieces
 };
 
 /// Longest piece of a child's output handed on at once, in bytes.
@@ -73,9 +73,9 @@ enum class input_mode : std::uint8_t {
 
 /// How a child's environment is made. The master's is taken when the host is made: every child has the same.
 struct environment_options {
-  bool inherit = true;                    ///< start from the master's environment; false: from nothing
-  std::map<std::string, std::string> set; ///< then add or replace these
-  std::vector<std::string> unset;         ///< then remove these
+  bool inherit = true;                      ///< start from the master's environment; false: from nothing
+  std::map<std::string, std::string> set{}; ///< then add or replace these
+  std::vector<std::string> unset{};         ///< then remove these
 };
 
 /// How a child learns of its link.
@@ -86,13 +86,13 @@ enum class link_variables : std::uint8_t {
 
 /// What to run. Validated by `validate`; a host expects a valid one.
 struct process_spec {
-  std::string executable;        ///< a path if it has a slash, else looked up in the master's PATH; both
-                                 ///< relative to the master's directory, whatever the child's is
-  std::vector<std::string> args; ///< without argv[0]
-  std::string working_directory; ///< empty: the master's
-  environment_options environment;
+  std::string executable{};        ///< a path if it has a slash, else looked up in the master's PATH; both
+                                   ///< relative to the master's directory, whatever the child's is
+  std::vector<std::string> args{}; ///< without argv[0]
+  std::string working_directory{}; ///< empty: the master's
+  environment_options environment{};
   output_mode output = output_mode::forward;
-  output_callback on_output; ///< if set, lines go here instead of what `output` says
+  output_callback on_output{}; ///< if set, lines go here instead of what `output` says
   link_variables link = link_variables::cluster_channel;
   input_mode input = input_mode::null;
   bool own_group = true; ///< a process group of its own, which is signalled as a whole; false: the master's
@@ -126,7 +126,7 @@ struct process_started {
 /// names the step that failed, if it was not the execution.
 struct process_failed {
   node_id node = 0;
-  caf::error cause; ///< `launch_failed`, naming the executable and the system's reason
+  caf::error cause{}; ///< `launch_failed`, naming the executable and the system's reason
   bool permanent = false;
 };
 
@@ -134,7 +134,7 @@ struct process_failed {
 /// child printed may be handed on before or after.
 struct process_exited {
   node_id node = 0;
-  exit_status status;
+  exit_status status{};
 };
 
 using process_event = std::variant<process_started, process_failed, process_exited>;

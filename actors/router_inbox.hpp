@@ -99,20 +99,20 @@ public:
   router_inbox& operator=(const router_inbox&) = delete;
   ~router_inbox() { close(); }
 
-  /// Hands over `item`, which counts for `bytes` if `bounded`. It is moved from only if it was taken.
+  /// Hands over `item`, which counts for `size` if `bounded`. It is moved from only if it was taken.
   template <class Item>
-  outcome push(std::shared_ptr<Item>& item, std::size_t bytes, bool bounded) noexcept {
+  outcome push(std::shared_ptr<Item>& item, std::size_t size, bool bounded) noexcept {
     if (bounded && is_full())
       return outcome::full;
     auto* const raw = static_cast<inbox_item*>(item.get());
-    raw->bytes_ = bytes;
+    raw->bytes_ = size;
     raw->self_ = std::move(item);
     on_way_calls_.fetch_add(1, std::memory_order_relaxed);
-    on_way_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+    on_way_bytes_.fetch_add(size, std::memory_order_relaxed);
     auto* head = head_.load(std::memory_order_relaxed);
     do {
       if (head == closed_tag()) {
-        take_off(1, bytes);
+        take_off(1, size);
         item = std::static_pointer_cast<Item>(std::move(raw->self_));
         return outcome::closed;
       }
@@ -130,12 +130,12 @@ public:
   }
 
   /// So much of what was taken is counted by `waiting` from now on, or has ended.
-  void arrived(std::size_t calls, std::size_t bytes) noexcept { take_off(calls, bytes); }
+  void arrived(std::size_t calls, std::size_t size) noexcept { take_off(calls, size); }
 
   /// What waits in the router now.
-  void waiting(std::size_t calls, std::size_t bytes) noexcept {
+  void waiting(std::size_t calls, std::size_t size) noexcept {
     waiting_calls_.store(calls, std::memory_order_relaxed);
-    waiting_bytes_.store(bytes, std::memory_order_relaxed);
+    waiting_bytes_.store(size, std::memory_order_relaxed);
   }
 
   /// Takes no more from now on, and drops what is on its way.
@@ -158,9 +158,9 @@ private:
                limits_.bytes_max;
   }
 
-  void take_off(std::size_t calls, std::size_t bytes) noexcept {
+  void take_off(std::size_t calls, std::size_t size) noexcept {
     on_way_calls_.fetch_sub(calls, std::memory_order_relaxed);
-    on_way_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+    on_way_bytes_.fetch_sub(size, std::memory_order_relaxed);
   }
 
   inbox_batch oldest_first(inbox_item* newest) noexcept {

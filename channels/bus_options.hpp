@@ -17,12 +17,12 @@ class channel;
 
 struct bus_options {
   /// The far ends. A channel may be destroyed before or after the bus. Without any the bus is local.
-  std::vector<channel*> channels;
+  std::vector<channel*> channels{};
 
   /// Slots that this bus takes no part in: calling one fails with `event_ignored`, registering a handler throws
   /// std::logic_error. The far ends are told, and do not wait for this end when they call them. To have the compiler
   /// refuse them instead, name their whole declaration: `event_bus<events, ignoring<other_events>>`.
-  std::vector<std::string> ignored_events;
+  std::vector<std::string> ignored_events{};
 
   /// How long a call may wait until every far end has a handler; a slot or call may have a limit of its own.
   caf::timespan wait_timeout = no_timeout;
@@ -32,7 +32,7 @@ struct bus_options {
 
   /// What timeouts are measured with, shared for as long as the bus needs it; empty: a thread of the bus's own, which
   /// is started when it is needed.
-  std::shared_ptr<timer_service> timers;
+  std::shared_ptr<timer_service> timers{};
 };
 
 } // namespace cluster_channel

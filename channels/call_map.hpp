@@ -158,7 +158,7 @@ public:
   }
 
 private:
-  struct place {
+  struct entry {
     std::size_t index = 0;
     std::optional<caf::expected<Response>> answer;
   };
@@ -184,7 +184,7 @@ private:
   const bool ordered_;
   mutable std::mutex mutex_;
   std::condition_variable ready_;
-  std::vector<place> places_;
+  std::vector<entry> places_;
   std::vector<std::size_t> free_;
   std::deque<std::size_t> line_; // places in the order in which they are taken
   std::size_t in_flight_ = 0;

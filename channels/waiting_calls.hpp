@@ -62,27 +62,27 @@ public:
     auto pos = queues_.find(param);
     if (pos == queues_.end())
       return false;
-    auto& these = pos->second; // stays while it has a sender
-    these.again = true;
-    if (these.sender != std::thread::id{})
+    auto& waiting = pos->second; // stays while it has a sender
+    waiting.again = true;
+    if (waiting.sender != std::thread::id{})
       return false;
     const auto last = last_id_;
     const sending role{*this, guard, pos};
-    const auto has_next = [&] { return !these.calls.empty() && these.calls.begin()->first <= last; };
+    const auto has_next = [&] { return !waiting.calls.empty() && waiting.calls.begin()->first <= last; };
     const auto can_go = [&] {
       guard.unlock();
       const auto result = ready();
       guard.lock();
       return result;
     };
-    while (std::exchange(these.again, false))
+    while (std::exchange(waiting.again, false))
       while (has_next() && can_go() && has_next()) {
-        auto next = these.calls.extract(these.calls.begin());
+        auto next = waiting.calls.extract(waiting.calls.begin());
         guard.unlock();
         send(std::move(next.mapped()));
         guard.lock();
       }
-    return !these.calls.empty() && !has_next() && !std::exchange(these.handed_over, true);
+    return !waiting.calls.empty() && !has_next() && !std::exchange(waiting.handed_over, true);
   }
 
   /// `release` for what came meanwhile.

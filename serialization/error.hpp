@@ -52,10 +52,10 @@ std::string to_string(errc code);
 /// The facts of one failure. Text fields are empty and numbers hold their defaults where unknown.
 struct failure {
   errc code = errc::none;
-  std::string slot;                   ///< name of the called slot
-  std::string param;                  ///< its parameter
-  std::string text;                   ///< the cause in words, complete on its own
-  std::string stack;                  ///< the far end's stack trace, if it sent one
+  std::string slot{};                 ///< name of the called slot
+  std::string param{};                ///< its parameter
+  std::string text{};                 ///< the cause in words, complete on its own
+  std::string stack{};                ///< the far end's stack trace, if it sent one
   node_id node = 0;                   ///< the node that ran the call; 0: none did
   std::int32_t pid = 0;               ///< its process id; 0: unknown
   std::int32_t exit_code = -1;        ///< exit code 0..255 if it exited; -1: it did not, or not known

@@ -22,32 +22,32 @@ inline constexpr const char* default_param = "$_DEFAULT_$";
 /// One declared slot: its name and the structure of its types in words, e.g. `{bar: i32} -> {baz: i32}`.
 /// An empty signature is unknown and matches every other.
 struct slot_declaration {
-  std::string name;
-  std::string signature;
+  std::string name{};
+  std::string signature{};
   friend bool operator==(const slot_declaration&, const slot_declaration&) = default;
 };
 
 /// Opens every link, in both directions, before any other message.
 struct hello {
   std::uint16_t version = 0; ///< protocol version of the sender
-  std::string codec;         ///< payload codec of the sender, e.g. "binary"
-  std::vector<slot_declaration> slots;
+  std::string codec{};       ///< payload codec of the sender, e.g. "binary"
+  std::vector<slot_declaration> slots{};
   std::uint32_t frame_bytes_max = 0; ///< the largest body of a frame that the sender takes; 0: it does not say
   friend bool operator==(const hello&, const hello&) = default;
 };
 
 struct request {
   call_id id = 0;
-  std::string slot;
+  std::string slot{};
   std::string param = default_param;
-  bytes data;
+  bytes data{};
   friend bool operator==(const request&, const request&) = default;
 };
 
 /// Slot and parameter are implied by the id; the binary form does not carry them.
 struct response {
   call_id id = 0;
-  bytes data;
+  bytes data{};
   friend bool operator==(const response&, const response&) = default;
 };
 
@@ -55,25 +55,25 @@ struct response {
 /// known to the receiver or filled in by it.
 struct error_message {
   call_id id = 0;
-  failure what;
+  failure what{};
   friend bool operator==(const error_message&, const error_message&) = default;
 };
 
 struct handler_registered {
-  std::string slot;
+  std::string slot{};
   std::string param = default_param;
   friend bool operator==(const handler_registered&, const handler_registered&) = default;
 };
 
 struct handler_unregistered {
-  std::string slot;
+  std::string slot{};
   std::string param = default_param;
   friend bool operator==(const handler_unregistered&, const handler_unregistered&) = default;
 };
 
 /// Slots that the sender ignores: calls to them need not wait for it.
 struct event_list {
-  std::vector<std::string> ignored;
+  std::vector<std::string> ignored{};
   friend bool operator==(const event_list&, const event_list&) = default;
 };
 
@@ -90,7 +90,7 @@ struct chunk_start {
 /// The next part of a message.
 struct chunk_data {
   chunk_id_type chunk_id = 0;
-  bytes data;
+  bytes data{};
   friend bool operator==(const chunk_data&, const chunk_data&) = default;
 };
 

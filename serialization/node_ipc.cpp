@@ -16,7 +16,7 @@ namespace {
 namespace json = boost::json;
 
 /// A read buffer beyond this is given back when it is empty, in bytes.
-constexpr std::size_t kept_bytes = std::size_t{1} << 20;
+constexpr std::size_t kept_buffer_bytes = std::size_t{1} << 20;
 
 std::string_view view(const json::string& x) {
   return {x.data(), x.size()};
@@ -238,7 +238,7 @@ std::optional<message> json_link_codec::next(std::vector<char>& replies) {
     const auto line = std::string_view{buffer_}.substr(position_, bytes);
     position_ = searched_ = end + 1;
     auto result = read_line(line, replies);
-    if (position_ == buffer_.size() && buffer_.capacity() > kept_bytes) {
+    if (position_ == buffer_.size() && buffer_.capacity() > kept_buffer_bytes) {
       std::string{}.swap(buffer_);
       position_ = searched_ = 0;
     }

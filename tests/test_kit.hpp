@@ -44,17 +44,17 @@ namespace cluster_channel::test {
 
 /// How a scripted node behaves. The defaults are those of a perfect one.
 struct node_script {
-  caf::error launch_error;                       ///< if set, the node cannot be launched
-  bool launch_error_is_permanent = true;         ///< trying again cannot help
-  std::chrono::milliseconds hello_after{0};      ///< from launch to its hello
-  std::optional<exit_status> exits_before_hello; ///< it ends instead of saying hello
-  std::chrono::milliseconds answers_after{0};    ///< from a call to its answer
-  std::optional<std::size_t> dies_of_call;       ///< it ends when it is given its n-th call, counted from 1
-  exit_status dies_with{true, SIGKILL};          ///< how it ends then
-  bool ends_at_end_of_file = true;               ///< it ends with code 0 when its link is closed
-  bool ends_at_sigterm = true;                   ///< SIGTERM ends it
-  bool ends_at_sigkill = true;                   ///< so does SIGKILL: false stands for a process that nothing ends
-  bool launch_hangs = false;                     ///< its launch does not end, as `exec` is stuck
+  caf::error launch_error{};                       ///< if set, the node cannot be launched
+  bool launch_error_is_permanent = true;           ///< trying again cannot help
+  std::chrono::milliseconds hello_after{0};        ///< from launch to its hello
+  std::optional<exit_status> exits_before_hello{}; ///< it ends instead of saying hello
+  std::chrono::milliseconds answers_after{0};      ///< from a call to its answer
+  std::optional<std::size_t> dies_of_call{};       ///< it ends when it is given its n-th call, counted from 1
+  exit_status dies_with{true, SIGKILL};            ///< how it ends then
+  bool ends_at_end_of_file = true;                 ///< it ends with code 0 when its link is closed
+  bool ends_at_sigterm = true;                     ///< SIGTERM ends it
+  bool ends_at_sigkill = true;                     ///< so does SIGKILL: false stands for a process that nothing ends
+  bool launch_hangs = false;                       ///< its launch does not end, as `exec` is stuck
 };
 
 /// A configuration for a `caf::actor_system` under CAF's test coordinator, as `pool` uses it.
@@ -66,7 +66,7 @@ public:
 namespace detail {
 
 struct answer_due {
-  request call;
+  request call{};
 };
 struct hello_due {};
 

@@ -22,10 +22,7 @@ namespace cluster_channel {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::Gt;
 using ::testing::HasSubstr;
-using ::testing::Not;
-using ::testing::SizeIs;
 
 #if defined(__SANITIZE_THREAD__)
 constexpr bool vfork_is_a_fork = true;

@@ -48,51 +48,51 @@ TEST(RestartPolicy, CountsAnewAfterGivingUp) {
 
 // -- deadline queue -----------------------------------------------------------
 
-constexpr deadline_queue::clock::time_point start{};
+constexpr deadline_queue::clock::time_point epoch{};
 
 const auto every_call = [](call_id) { return true; };
 
 TEST(DeadlineQueue, IsEmptyAtFirst) {
   deadline_queue queue;
   EXPECT_FALSE(queue.next(every_call));
-  EXPECT_THAT(queue.expire(start + 1h), IsEmpty());
+  EXPECT_THAT(queue.expire(epoch + 1h), IsEmpty());
 }
 
 TEST(DeadlineQueue, ExpiresWhatIsDueAndNothingElse) {
   deadline_queue queue;
-  queue.add(1, start + 5s);
-  queue.add(2, start + 6s);
-  EXPECT_THAT(queue.expire(start + 4s), IsEmpty());
-  EXPECT_THAT(queue.expire(start + 5s), ElementsAre(1U));
-  EXPECT_EQ(queue.next(every_call), start + 6s);
-  EXPECT_THAT(queue.expire(start + 10s), ElementsAre(2U));
+  queue.add(1, epoch + 5s);
+  queue.add(2, epoch + 6s);
+  EXPECT_THAT(queue.expire(epoch + 4s), IsEmpty());
+  EXPECT_THAT(queue.expire(epoch + 5s), ElementsAre(1U));
+  EXPECT_EQ(queue.next(every_call), epoch + 6s);
+  EXPECT_THAT(queue.expire(epoch + 10s), ElementsAre(2U));
   EXPECT_FALSE(queue.next(every_call));
 }
 
 TEST(DeadlineQueue, ExpiresTheEarliestFirstAndEqualOnesInTheOrderOfTheCalls) {
   deadline_queue queue;
-  queue.add(1, start + 10s);
-  queue.add(4, start + 1s);
-  queue.add(3, start + 5s);
-  queue.add(2, start + 1s);
-  EXPECT_EQ(queue.next(every_call), start + 1s);
-  EXPECT_THAT(queue.expire(start + 5s), ElementsAre(2U, 4U, 3U));
-  EXPECT_EQ(queue.next(every_call), start + 10s);
+  queue.add(1, epoch + 10s);
+  queue.add(4, epoch + 1s);
+  queue.add(3, epoch + 5s);
+  queue.add(2, epoch + 1s);
+  EXPECT_EQ(queue.next(every_call), epoch + 1s);
+  EXPECT_THAT(queue.expire(epoch + 5s), ElementsAre(2U, 4U, 3U));
+  EXPECT_EQ(queue.next(every_call), epoch + 10s);
 }
 
 TEST(DeadlineQueue, FindsTheNextDeadlineOfAnOpenCall) {
   deadline_queue queue;
   for (call_id call = 1; call <= 3; ++call)
-    queue.add(call, start + call * 1s);
-  EXPECT_EQ(queue.next([](call_id x) { return x == 2; }), start + 2s);
+    queue.add(call, epoch + call * 1s);
+  EXPECT_EQ(queue.next([](call_id x) { return x == 2; }), epoch + 2s);
 }
 
 TEST(DeadlineQueue, DoesNotGrowWithAnsweredCallsBehindAnOpenOne) {
   deadline_queue queue;
-  queue.add(0, start + 1h); // stays open in front of the others
+  queue.add(0, epoch + 1h); // stays open in front of the others
   const auto open = [](call_id x) { return x == 0; };
   for (call_id call = 1; call <= 100'000; ++call) {
-    queue.add(call, start + 1h);
+    queue.add(call, epoch + 1h);
     queue.forget_answered(1, open);
   }
   EXPECT_LT(queue.size(), 2'000U);
@@ -102,12 +102,12 @@ TEST(DeadlineQueue, KeepsEveryDeadlineOfAnOpenCallWhenItForgetsOthers) {
   deadline_queue queue;
   std::vector<call_id> expected;
   for (call_id call = 0; call < 10'000; ++call) {
-    queue.add(call, start + std::chrono::milliseconds{(call * 7919) % 10'007});
+    queue.add(call, epoch + std::chrono::milliseconds{(call * 7919) % 10'007});
     if (call % 10 == 0)
       expected.push_back(call);
   }
   queue.forget_answered(1'000, [](call_id x) { return x % 10 == 0; });
-  auto expired = queue.expire(start + 1h);
+  auto expired = queue.expire(epoch + 1h);
   std::sort(expired.begin(), expired.end());
   EXPECT_EQ(expired, expected);
 }
@@ -116,26 +116,26 @@ TEST(DeadlineQueue, KeepsEveryDeadlineOfAnOpenCallWhenItForgetsOthers) {
 
 TEST(TickSchedule, SendsTheFirstTickForTheVeryDeadline) {
   tick_schedule ticks;
-  EXPECT_EQ(ticks.arm(start, start + 5s), start + 5s);
+  EXPECT_EQ(ticks.arm(epoch, epoch + 5s), epoch + 5s);
 }
 
 TEST(TickSchedule, SendsNoTickWhileOneIsOnItsWayThatComesInTime) {
   tick_schedule ticks;
-  ticks.arm(start, start + 1s);
-  EXPECT_FALSE(ticks.arm(start, start + 5s));
-  EXPECT_FALSE(ticks.arm(start, start + 1s));
+  ticks.arm(epoch, epoch + 1s);
+  EXPECT_FALSE(ticks.arm(epoch, epoch + 5s));
+  EXPECT_FALSE(ticks.arm(epoch, epoch + 1s));
 }
 
 TEST(TickSchedule, SendsALaterTickOnlyOnceHoweverManyEarlierOnesComeMeanwhile) {
   tick_schedule ticks;
-  ticks.arm(start, start + 5s);
+  ticks.arm(epoch, epoch + 5s);
   std::size_t sent = 0;
-  for (auto now = start; now < start + 4s; now += 5ms) {
+  for (auto now = epoch; now < epoch + 4s; now += 5ms) {
     if (const auto tick = ticks.arm(now, now + 500us)) {
       ++sent;
       ticks.ticked(*tick);
     }
-    EXPECT_FALSE(ticks.arm(now + 1ms, start + 5s)) << "that tick is on its way";
+    EXPECT_FALSE(ticks.arm(now + 1ms, epoch + 5s)) << "that tick is on its way";
   }
   EXPECT_EQ(sent, 800U);
   EXPECT_EQ(ticks.on_their_way(), 1U);
@@ -143,25 +143,25 @@ TEST(TickSchedule, SendsALaterTickOnlyOnceHoweverManyEarlierOnesComeMeanwhile) {
 
 TEST(TickSchedule, HasFewTicksOnTheirWayForEverEarlierDeadlines) {
   tick_schedule ticks;
-  for (auto deadline = start + 100s; deadline > start + 2ms; deadline -= 1ms)
-    ticks.arm(start, deadline);
+  for (auto deadline = epoch + 100s; deadline > epoch + 2ms; deadline -= 1ms)
+    ticks.arm(epoch, deadline);
   EXPECT_LT(ticks.on_their_way(), 100U);
 }
 
 TEST(TickSchedule, NeverSendsATickAfterTheDeadline) {
   tick_schedule ticks;
   for (auto distance = 100s + 7us; distance > 1us; distance = distance * 9 / 10) {
-    const auto deadline = start + distance;
-    if (const auto tick = ticks.arm(start, deadline))
+    const auto deadline = epoch + distance;
+    if (const auto tick = ticks.arm(epoch, deadline))
       EXPECT_LE(*tick, deadline);
   }
 }
 
 TEST(TickSchedule, ForgetsATickThatHasArrivedEvenBeforeItsTime) {
   tick_schedule ticks;
-  const auto tick = ticks.arm(start, start + 5s).value();
+  const auto tick = ticks.arm(epoch, epoch + 5s).value();
   ticks.ticked(tick);
-  EXPECT_EQ(ticks.arm(start + 4s, start + 5s), start + 5s);
+  EXPECT_EQ(ticks.arm(epoch + 4s, epoch + 5s), epoch + 5s);
 }
 
 // -- pending call -------------------------------------------------------------

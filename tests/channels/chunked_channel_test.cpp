@@ -24,7 +24,7 @@ using namespace std::chrono_literals;
 using namespace test;
 using ::testing::HasSubstr;
 
-std::string echo(const std::string& x) {
+std::string same_text(const std::string& x) {
   return x;
 }
 
@@ -63,7 +63,7 @@ std::string text_for(std::size_t size) {
 TEST(ChunkedChannel, SplitsExactlyWhatExceedsTheChunkSize) {
   constexpr std::size_t chunk_size = 100;
   chunked_pair buses{{.chunk_size = chunk_size}};
-  buses.there.echo.on(echo);
+  buses.there.echo.on(same_text);
   buses.carry();
   for (const std::size_t multiple : {1, 2, 3, 10})
     for (auto size = multiple * chunk_size - 2; size <= multiple * chunk_size + 2; ++size) {
@@ -91,7 +91,7 @@ TEST(ChunkedChannel, SplitsExactlyWhatExceedsTheChunkSize) {
 
 TEST(ChunkedChannel, NumbersEachMessage) {
   chunked_pair buses{{.chunk_size = 100}};
-  buses.there.echo.on(echo);
+  buses.there.echo.on(same_text);
   buses.carry();
   auto one = buses.here.echo(text_for(200));
   auto two = buses.here.echo(text_for(200));
@@ -109,7 +109,7 @@ TEST(ChunkedChannel, SplitsEverythingAtAChunkSizeOfOne) {
   event_bus<test_events> here{{.channels = {&here_chunked}, .timers = timers}};
   event_bus<test_events> there{{.channels = {&there_chunked}, .timers = timers}};
   auto& coordinator = dynamic_cast<caf::scheduler::test_coordinator&>(system.scheduler());
-  there.echo.on(echo);
+  there.echo.on(same_text);
   there.ping.on([] { throw std::runtime_error("no ping"); });
   here.count.on([] { return 7; });
   coordinator.run();
@@ -133,7 +133,7 @@ TEST(ChunkedChannel, AnswersInBothDirectionsOverALocalChannel) {
   event_bus<test_events> there{{.channels = {&there_chunked}, .timers = timers}};
   auto& coordinator = dynamic_cast<caf::scheduler::test_coordinator&>(system.scheduler());
   here.sort.on(reverse);
-  there.echo.on(echo);
+  there.echo.on(same_text);
   coordinator.run();
   for (const std::size_t size : {3, 10'000}) {
     const std::string text(size, 't');
@@ -179,7 +179,7 @@ TEST(ChunkedChannel, JoinsMessagesWhoseChunksInterleaveAtRandom) {
   for (int round = 0; round < 50; ++round) {
     chunked_pair buses{{.chunk_size = 40 + random.below(100)}};
     buses.here.sort.on(reverse);
-    buses.there.echo.on(echo);
+    buses.there.echo.on(same_text);
     buses.carry();
     std::vector<std::pair<std::string, call<std::string>>> texts;
     std::vector<std::pair<std::vector<int>, call<std::vector<int>>>> numbers;
@@ -225,7 +225,7 @@ TEST(ChunkedChannel, SendsOnSeveralThreadsAtOnce) {
   chunked_channel there_chunked{there_link, {.chunk_size = 64}};
   event_bus<test_events> here{here_chunked};
   event_bus<test_events> there{there_chunked};
-  there.echo.on(echo);
+  there.echo.on(same_text);
   here_link.connected();
   there_link.connected();
   std::vector<std::thread> threads;
@@ -246,7 +246,7 @@ TEST(ChunkedChannel, SendsOnSeveralThreadsAtOnce) {
 
 TEST(ChunkedChannel, FailsCallsUnderWayAtAnInvalidChunkAndGoesOn) {
   chunked_pair buses{{.chunk_size = 100}};
-  buses.there.echo.on(echo);
+  buses.there.echo.on(same_text);
   buses.carry();
   auto open = buses.here.echo("x");
   buses.here_link.message_received(chunk_end{5});
@@ -284,7 +284,7 @@ TEST(ChunkedChannel, RefusesAMessageBeyondTheLimitAndThatAlone) {
 
 TEST(ChunkedChannel, RefusesToSendMoreMessagesAtOnceThanTheFarEndTakes) {
   chunked_pair buses{{.chunk_size = 100, .chunks_open_max = 1}};
-  buses.there.echo.on(echo);
+  buses.there.echo.on(same_text);
   buses.carry();
   std::optional<call<std::string>> second;
   buses.here_link.on_send = [&](const message& msg) -> caf::error {
@@ -302,7 +302,7 @@ TEST(ChunkedChannel, RefusesToSendMoreMessagesAtOnceThanTheFarEndTakes) {
 
 TEST(ChunkedChannel, RefusesToSendMoreBytesAtOnceThanTheFarEndTakes) {
   chunked_pair buses{{.chunk_size = 100, .message_bytes_max = 500, .open_bytes_max = 600}};
-  buses.there.echo.on(echo);
+  buses.there.echo.on(same_text);
   buses.carry();
   std::vector<call<std::string>> inner;
   buses.here_link.on_send = [&](const message& msg) -> caf::error {
@@ -321,7 +321,7 @@ TEST(ChunkedChannel, RefusesToSendMoreBytesAtOnceThanTheFarEndTakes) {
 
 TEST(ChunkedChannel, EndsAMessageWhoseChunkCannotBeSent) {
   chunked_pair buses{{.chunk_size = 100}};
-  buses.there.echo.on(echo);
+  buses.there.echo.on(same_text);
   buses.here.count.on([] { return 7; });
   buses.carry();
   int chunks = 0;
@@ -372,7 +372,7 @@ TEST(ChunkedChannel, FailsCallsUnderWayWhenAMessageStalls) {
 
 TEST(ChunkedChannel, DropsTheChunksOfALostConnection) {
   chunked_pair buses{{.chunk_size = 100}};
-  buses.there.echo.on(echo);
+  buses.there.echo.on(same_text);
   buses.carry();
   auto lost = buses.here.echo(text_for(1000));
   auto late = buses.here_link.sent;
@@ -393,7 +393,7 @@ TEST(ChunkedChannel, DropsTheChunksOfALostConnection) {
 
 TEST(ChunkedChannel, SendsNoChunkOfAnOldConnectionOnANewOne) {
   chunked_pair buses{{.chunk_size = 100}};
-  buses.there.echo.on(echo);
+  buses.there.echo.on(same_text);
   buses.carry();
   bool again = false;
   buses.here_link.on_send = [&](const message& msg) -> caf::error {

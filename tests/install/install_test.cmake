@@ -18,3 +18,22 @@ run(${CMAKE_COMMAND} -G Ninja -S "${SOURCE_DIR}" -B "${WORK_DIR}/build"
   "-DCMAKE_PREFIX_PATH=${WORK_DIR}/prefix" "-DCMAKE_CXX_COMPILER=${CXX_COMPILER}" "-DCMAKE_CXX_FLAGS=${flags}")
 run(${CMAKE_COMMAND} --build "${WORK_DIR}/build")
 run("${WORK_DIR}/build/consumer")
+
+# The headers and the program warn under no compiler and standard; once is enough.
+if(NOT SANITIZERS)
+  file(GLOB_RECURSE headers RELATIVE "${WORK_DIR}/prefix/include" "${WORK_DIR}/prefix/include/*.hpp")
+  set(text "")
+  foreach(header IN LISTS headers)
+    string(APPEND text "#include <${header}>\n")
+  endforeach()
+  file(WRITE "${WORK_DIR}/everything.cpp" "${text}#include \"${SOURCE_DIR}/main.cpp\"\n")
+  foreach(compiler IN ITEMS g++ clang++)
+    find_program(found_${compiler} ${compiler})
+    foreach(standard IN ITEMS c++20 c++2b)
+      if(found_${compiler})
+        run(${found_${compiler}} -std=${standard} -fsyntax-only -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion
+          -Wshadow -Wmissing-field-initializers -Werror "-I${WORK_DIR}/prefix/include" "${WORK_DIR}/everything.cpp")
+      endif()
+    endforeach()
+  endforeach()
+endif()

@@ -41,6 +41,16 @@ BOOST_DESCRIBE_STRUCT(events, (), (twice, note, tick, echo, now, shout, stay, bl
 
 using bus_type = event_bus<events>;
 
+// -- handlers -----------------------------------------------------------------
+
+inline int doubled(int x) {
+  return 2 * x;
+}
+
+inline int same(int x) {
+  return x;
+}
+
 // -- results in words ---------------------------------------------------------
 
 template <class T>

@@ -9,10 +9,6 @@ namespace {
 
 using ::testing::ElementsAre;
 
-int doubled(int x) {
-  return 2 * x;
-}
-
 TEST(Parity01Trigger, TheAnswerOfOneLocalHandlerIsTheCalls) {
   const bus_type bus;
   bus.twice.on(doubled);

@@ -12,10 +12,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::StartsWith;
 
-int doubled(int x) {
-  return 2 * x;
-}
-
 TEST(Parity02Waiting, ACallWaitsUntilTheFarEndHasAHandler) {
   two_ends x;
   auto call = x.here.twice(21);

@@ -11,10 +11,6 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
 
-int same(int x) {
-  return x;
-}
-
 /// Notes what its callbacks are told, as "+param" and "-param".
 struct listener {
   lazy_callback connect = [this](const std::string& param) { seen.push_back("+" + short_name(param)); };

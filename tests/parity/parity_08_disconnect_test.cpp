@@ -11,10 +11,6 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::StartsWith;
 
-int same(int x) {
-  return x;
-}
-
 /// Two buses of which the far one keeps its calls open.
 class open_calls : public two_ends {
 public:
