@@ -251,7 +251,7 @@ void message_link::go_down(const failure& why) {
 void message_link::failed(const caf::error& why) {
   auto what = failure_of(why);
   make_telling(what, errc::connection_closed);
-  if (why.category() != error_category)
+  if (why && why.category() != error_category)
     what.code = errc::connection_closed;
   std::unique_lock guard{mutex_};
   reconnecting_ = false;

@@ -8,7 +8,9 @@
 
 #include "hand_channel.hpp"
 #include "test_events.hpp"
+#include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <functional>
 #include <future>
 #include <memory>
@@ -164,13 +166,20 @@ TEST(LazyCallbacks, ThatAreNullAreToldNothing) {
 
 // -- many ---------------------------------------------------------------------
 
+/// What this thread has worked, which other processes do not add to.
+std::chrono::nanoseconds cpu_time() {
+  timespec x{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &x);
+  return std::chrono::seconds{x.tv_sec} + std::chrono::nanoseconds{x.tv_nsec};
+}
+
 template <class F>
 std::chrono::nanoseconds best_of_three(F f) {
   auto best = std::chrono::nanoseconds::max();
   for (int i = 0; i < 3; ++i) {
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = cpu_time();
     f();
-    best = std::min<std::chrono::nanoseconds>(best, std::chrono::steady_clock::now() - start);
+    best = std::min(best, cpu_time() - start);
   }
   return best;
 }
