@@ -139,7 +139,7 @@ protected:
 };
 
 TEST_F(BusyBus, IsToldABoundedNumberOfTimesHoweverOftenHandlersChange) {
-  for (int i = 0; i < 20'000; ++i) {
+  for (int i = 0; i < 2000; ++i) {
     const auto param = std::to_string(i % 10);
     caf::anon_send(router, node_announcement{1, handler_registered{"echo", param}});
     caf::anon_send(router, node_announcement{1, handler_unregistered{"echo", param}});

@@ -83,7 +83,7 @@ TEST_F(ChildProxyBounds, AHandlerThatIsRegisteredTwiceIsToldOnce) {
 TEST_F(ChildProxyBounds, LongNamesEndTheNodeBeforeTheirNumberDoes) {
   start();
   make_ready();
-  const sender sending{child_, frames(400, [](std::size_t i) {
+  const sender sending{child_, frames(290, [](std::size_t i) {
                          return handler_registered{"echo", std::string(60'000, 'x') + std::to_string(i)};
                        })};
   const auto end = end_of_node();
@@ -95,12 +95,12 @@ TEST_F(ChildProxyBounds, NamesThatAreWithdrawnDoNotCount) {
   start();
   make_ready();
   const auto name = std::string(60'000, 'x');
-  const sender sending{child_, frames(800, [&](std::size_t i) -> message {
+  const sender sending{child_, frames(570, [&](std::size_t i) -> message {
                          if (i % 2 == 0)
                            return handler_registered{"echo", name};
                          return handler_unregistered{"echo", name};
                        })};
-  for (int i = 0; i < 800; ++i)
+  for (int i = 0; i < 570; ++i)
     ASSERT_TRUE(event<node_announcement>()) << i;
 }
 
