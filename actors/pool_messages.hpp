@@ -92,7 +92,7 @@ struct left_process {
 };
 
 struct pool_closed {
-  std::vector<left_process> left_behind; ///< what did not end within all graces: nothing, as a rule
+  std::vector<left_process> left_behind{}; ///< what did not end within all graces: nothing, as a rule
 };
 
 // -- wiring -------------------------------------------------------------------
@@ -110,11 +110,11 @@ struct attach_bus {
 /// `get_pool_stats` and `close_pool` by a thread that is no actor: the answer is a call of this function, from any
 /// thread. It is dropped if the actor has ended.
 struct stats_query {
-  std::function<void(const pool_stats&)> answer;
+  std::function<void(const pool_stats&)> answer{};
 };
 struct close_query {
   std::chrono::milliseconds drain_timeout{};
-  std::function<void(const pool_closed&)> answer;
+  std::function<void(const pool_closed&)> answer{};
 };
 
 /// First message to a supervisor: who launches its processes.
@@ -216,7 +216,7 @@ struct tell_child {
 /// Courier to router: these calls need not wait any longer, see `bus_courier::follow`. Without `calls`: none need.
 struct answers_may_go {
   node_id node = 0;
-  std::vector<call_id> calls;
+  std::vector<call_id> calls{};
 };
 
 /// Bus to router: tell every node, those to come included: `handler_registered`, `handler_unregistered`, `event_list`.

@@ -454,7 +454,8 @@ void router_state::launches_failed(const launches_gave_up& event) {
 void router_state::refill_later() {
   if (options_.min_nodes > 0 && !draining_ && !std::exchange(refill_due_, true))
     caf::delayed_anon_send(caf::actor_cast<caf::actor>(self_),
-                           std::max<std::chrono::milliseconds>(refill_pause, options_.backoff.longest), refill{});
+                           std::max(detail::as_delay(refill_pause), detail::as_delay(options_.backoff.longest)),
+                           refill{});
 }
 
 void router_state::deadline_passed() {

@@ -138,7 +138,7 @@ caf::behavior supervisor_state::stopping() {
       },
       [this](const kill_all&) {
         signal_all(SIGKILL);
-        self_->delayed_send(self_, options_.kill_grace, stop_waiting{});
+        self_->delayed_send(self_, detail::as_delay(options_.kill_grace), stop_waiting{});
       },
       [this](const stop_waiting&) { end(); },
   }
@@ -184,9 +184,9 @@ void supervisor_state::process_is_started(started_process& started) {
     return; // which closes the link
   }
   auto& child = pos->second;
-  child.pid = event.pid;
   try {
-    child.proxy = make_proxy_(caf::actor_cast<caf::actor>(self_), started.take(), child.program);
+    child.proxy = make_proxy_(caf::actor_cast<caf::actor>(self_), event, child.program);
+    started.take(); // the link is the proxy's now
   } catch (const std::exception& ex) {
     host_->signal(event.node, SIGKILL);
     start_is_over(child);

@@ -30,7 +30,8 @@ namespace {
 
 /// How long the end of a pool waits for a process host that cannot end, as a launch of its is stuck.
 std::chrono::milliseconds host_grace(const pool_options& options) {
-  return std::max<std::chrono::milliseconds>(options.kill_grace, std::chrono::milliseconds{200});
+  return std::clamp<std::chrono::milliseconds>(options.kill_grace, std::chrono::milliseconds{200},
+                                               std::chrono::hours{24});
 }
 
 /// Marks the threads of a pool's own actor system, see thread_marks.hpp.
