@@ -27,11 +27,11 @@ using namespace std::chrono_literals;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-constexpr auto event_deadline = 10s;
+constexpr auto json_event_wait = 10s;
 
 class NodeProxy : public ::testing::Test {
 protected:
-  void start(std::chrono::milliseconds start_timeout = event_deadline) {
+  void start(std::chrono::milliseconds start_timeout = json_event_wait) {
     int fds[2];
     ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     child_ = fds[1];
@@ -92,7 +92,7 @@ protected:
   T event() {
     std::optional<T> result;
     self_->receive([&](T& x) { result = std::move(x); },
-                   caf::after(event_deadline) >> [] { ADD_FAILURE() << "no event came"; });
+                   caf::after(json_event_wait) >> [] { ADD_FAILURE() << "no event came"; });
     return result ? std::move(*result) : T{};
   }
 
