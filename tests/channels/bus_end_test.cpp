@@ -230,11 +230,11 @@ TEST(ManyHandlers, ThatALazyCallbackRegistersAreToldInLogarithmicTime) {
 
 TEST(ManyWaitingCalls, AreTakenFromTheMiddleInLogarithmicTime) {
   expect_not_quadratic(1000, [](std::size_t n) {
-    detail::waiting_calls calls;
+    cluster_channel::detail::waiting_calls calls;
     const auto param = share_param("p");
     std::vector<std::uint64_t> ids;
     for (std::size_t i = 0; i < n; ++i) {
-      auto x = std::make_unique<detail::waiting_calls::call>();
+      auto x = std::make_unique<cluster_channel::detail::waiting_calls::call>();
       x->how.param = param;
       ids.push_back(calls.add(x));
     }

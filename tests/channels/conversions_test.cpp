@@ -16,8 +16,8 @@ namespace cluster_channel {
 
 namespace {
 
-using detail::loses_nothing;
-using detail::takes;
+using cluster_channel::detail::loses_nothing;
+using cluster_channel::detail::takes;
 
 struct as_int {
   operator int() const { return 1; }
@@ -57,8 +57,8 @@ static_assert(takes<int, int> && takes<int, int, call_options> && takes<unsigned
 static_assert(!takes<int, double> && !takes<bool, const char*> && !takes<std::string, int> && !takes<void, int>);
 static_assert(!takes<std::optional<int>, double> && !takes<std::pair<int, int>, std::pair<double, int>>);
 
-using detail::narrows_answer;
-using detail::narrows_request;
+using cluster_channel::detail::narrows_answer;
+using cluster_channel::detail::narrows_request;
 
 template <class Result>
 using returning = Result (*)(const int&);
@@ -69,12 +69,12 @@ static_assert(narrows_request<int (*)(unsigned), int> && narrows_request<int (*)
 static_assert(!narrows_request<int (*)(const double&), int> && !narrows_request<int (*)(std::string), int>);
 
 TEST(Conversions, ConstantsOfNumbersCountByTheirValue) {
-  const auto value = [](detail::lossless<std::uint8_t> x) { return std::uint8_t{std::move(x)}; };
+  const auto value = [](cluster_channel::detail::lossless<std::uint8_t> x) { return std::uint8_t{std::move(x)}; };
   EXPECT_EQ(value(255), 255);
   EXPECT_EQ(value({7}), 7);
-  const auto rounded = [](detail::lossless<float> x) { return float{std::move(x)}; };
+  const auto rounded = [](cluster_channel::detail::lossless<float> x) { return float{std::move(x)}; };
   EXPECT_EQ(rounded(0.1), 0.1f);
-  const auto perhaps = [](detail::lossless<std::optional<unsigned>> x) {
+  const auto perhaps = [](cluster_channel::detail::lossless<std::optional<unsigned>> x) {
     return std::optional<unsigned>{std::move(x)};
   };
   EXPECT_EQ(perhaps(3), 3u);
@@ -82,15 +82,15 @@ TEST(Conversions, ConstantsOfNumbersCountByTheirValue) {
 }
 
 TEST(Conversions, WhatDoesNotFitIsNoValueOfTheType) {
-  EXPECT_FALSE((detail::fits<unsigned>(-1)));
-  EXPECT_FALSE((detail::fits<std::int8_t>(128)));
-  EXPECT_FALSE((detail::fits<int>(std::uint64_t{1} << 63)));
-  EXPECT_FALSE((detail::fits<int>(0xFFFF'FFFFu)));
-  EXPECT_FALSE((detail::fits<bool>(2)));
-  EXPECT_FALSE((detail::fits<float>(1e300)));
-  EXPECT_FALSE((detail::fits<float>((1 << 24) + 1)));
-  EXPECT_TRUE((detail::fits<float>(1 << 24)));
-  EXPECT_TRUE((detail::fits<std::int8_t>(-128)));
+  EXPECT_FALSE((cluster_channel::detail::fits<unsigned>(-1)));
+  EXPECT_FALSE((cluster_channel::detail::fits<std::int8_t>(128)));
+  EXPECT_FALSE((cluster_channel::detail::fits<int>(std::uint64_t{1} << 63)));
+  EXPECT_FALSE((cluster_channel::detail::fits<int>(0xFFFF'FFFFu)));
+  EXPECT_FALSE((cluster_channel::detail::fits<bool>(2)));
+  EXPECT_FALSE((cluster_channel::detail::fits<float>(1e300)));
+  EXPECT_FALSE((cluster_channel::detail::fits<float>((1 << 24) + 1)));
+  EXPECT_TRUE((cluster_channel::detail::fits<float>(1 << 24)));
+  EXPECT_TRUE((cluster_channel::detail::fits<std::int8_t>(-128)));
 }
 
 } // namespace
