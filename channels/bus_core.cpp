@@ -11,12 +11,11 @@ bus_core::bus_core(bus_options options)
 }
 
 bus_core::~bus_core() {
-  if (!mark_.in_copy()) // else what waits there is the original's
-    close();
+  close();
 }
 
 void bus_core::close() {
-  if (closed_.exchange(true))
+  if (mark_.in_copy() || closed_.exchange(true)) // in a copy, what waits is the original's
     return;
   for (const auto& entry : slots_)
     entry.second->close(*this);

@@ -58,4 +58,8 @@ std::shared_ptr<call_target> master_channel::connect(std::shared_ptr<channel_lis
   return pool_->connect(std::move(listener));
 }
 
+void master_channel::undo_connect(const channel_listener&) {
+  pool_->undo_connect();
+}
+
 } // namespace cluster_channel

@@ -78,6 +78,7 @@ public:
 
   /// Handlers of the bus for calls of the children run one after the other on a thread of the channel's own.
   std::shared_ptr<call_target> connect(std::shared_ptr<channel_listener> listener) override;
+  void undo_connect(const channel_listener& listener) override;
 
 private:
   std::unique_ptr<detail::master_pool> pool_;

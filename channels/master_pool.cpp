@@ -411,6 +411,20 @@ std::shared_ptr<call_target> master_pool::connect(std::shared_ptr<channel_listen
   return target_;
 }
 
+void master_pool::undo_connect() {
+  std::shared_ptr<courier> its_courier;
+  {
+    const std::lock_guard guard{connect_mutex_};
+    its_courier = std::exchange(courier_, nullptr);
+    target_ = nullptr;
+  }
+  if (!its_courier)
+    return;
+  caf::anon_send(router_, attach_bus{});
+  its_courier->stop();
+  its_courier->join();
+}
+
 caf::actor_system& master_pool::system() const noexcept {
   thread_has_ended(); // who asks for the system will use it on this thread
   return *system_;

@@ -45,6 +45,7 @@ public:
   pool_closed close(std::chrono::milliseconds drain_timeout);
   pool_stats stats() const;
   std::shared_ptr<call_target> connect(std::shared_ptr<channel_listener> listener);
+  void undo_connect();
   caf::actor_system& system() const noexcept;
 
   const caf::actor& router() const noexcept { return router_; }

@@ -1,6 +1,7 @@
 // The end of a bus, one that could not be made, and what its parts cost when there are many.
 
 #include <cluster_channel/channels/event_bus.hpp>
+#include <cluster_channel/channels/master_channel.hpp>
 #include <cluster_channel/channels/waiting_calls.hpp>
 
 #include <gmock/gmock.h>
@@ -130,6 +131,14 @@ TEST(ABusThatCannotBeMade, LeavesItsOtherChannelsUsable) {
   ASSERT_EQ(link.sent.size(), 1U);
   link.message_received(response{std::get<request>(link.sent.front()).id, {}});
   EXPECT_TRUE(result.get(0ms));
+}
+
+TEST(ABusThatCannotBeMade, LeavesItsPoolUsable) {
+  master_channel pool{{.executable = "/bin/true"}};
+  refusing_channel refuses;
+  EXPECT_THROW((test_bus{{.channels = {&pool, &refuses}}}), std::runtime_error);
+  const test_bus bus{pool};
+  EXPECT_THROW(test_bus{pool}, std::logic_error);
 }
 
 TEST(ABusThatCannotBeMade, LeavesAChannelThatServesAnotherBusToThatOne) {
