@@ -15,6 +15,7 @@
 #include <cluster_channel/channels/bus_core.hpp>
 #include <cluster_channel/channels/channel.hpp>
 #include <cluster_channel/channels/slot.hpp>
+#include <cluster_channel/serialization/describe.hpp>
 #include <cluster_channel/serialization/signature.hpp>
 
 #include <boost/describe.hpp>
@@ -30,7 +31,8 @@
 namespace cluster_channel {
 
 /// Several declarations as one: `event_bus<combined_events<a_events, b_events>>` has the slots of both. A slot name in
-/// two of them does not compile.
+/// two of them does not compile. This is also how a bus gets more than the 52 slots that BOOST_DESCRIBE_STRUCT takes:
+/// declare them in parts; or describe one declaration with describe.hpp, which can name slots anew as well.
 template <class... Declarations>
 struct combined_events : Declarations... {};
 
@@ -62,22 +64,6 @@ template <class... Declarations>
 struct slots_of<combined_events<Declarations...>> {
   using type = boost::mp11::mp_append<boost::mp11::mp_list<>, typename slots_of<Declarations>::type...>;
 };
-
-/// Whether a name comes twice.
-template <class Members>
-constexpr bool has_duplicates() {
-  bool result = false;
-  std::size_t i = 0;
-  boost::mp11::mp_for_each<Members>([&](auto one) {
-    std::size_t j = 0;
-    boost::mp11::mp_for_each<Members>([&](auto other) {
-      result = result || (j < i && std::string_view{one.name} == std::string_view{other.name});
-      ++j;
-    });
-    ++i;
-  });
-  return result;
-}
 
 /// A declaration without those that a bus ignores.
 template <class Events, class... Ignored>
@@ -125,15 +111,16 @@ private:
     using members = typename detail::slots_of<events_type>::type;
     using ignored = boost::mp11::mp_append<boost::mp11::mp_list<>, typename detail::slots_of<Ignored>::type...>;
     static_assert(!boost::mp11::mp_empty<members>::value, "an event declaration needs at least one slot");
-    static_assert(!detail::has_duplicates<members>(), "two of the combined event declarations have a slot of the same "
+    static_assert(!detail::has_name_twice<members>(), "two of the combined event declarations have a slot of the same "
                                                       "name: rename one");
     boost::mp11::mp_for_each<members>([this](auto member) {
       auto& slot = static_cast<events_type&>(*this).*member.pointer;
       using slot_type = std::remove_reference_t<decltype(slot)>;
       static_assert(detail::is_slot<slot_type>::value, "every described member of an event declaration is a slot");
-      bind(slot, member.name);
+      bind(slot, detail::travelling_name<decltype(member)>);
     });
-    boost::mp11::mp_for_each<ignored>([this](auto member) { core_->add_ignored(member.name); });
+    boost::mp11::mp_for_each<ignored>(
+        [this](auto member) { core_->add_ignored(detail::travelling_name<decltype(member)>); });
   }
 
   template <class Request, class Response>

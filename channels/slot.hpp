@@ -40,9 +40,11 @@ using unsubscribe = std::function<void()>;
 template <class Request, class Response>
 class slot {
   static_assert(slot_payload<Request>, "the request type of this slot cannot be encoded: describe it with "
-                                       "BOOST_DESCRIBE_STRUCT, or give it a CAF inspect() function");
+                                       "BOOST_DESCRIBE_STRUCT, give it a CAF inspect() function, or specialize "
+                                       "cluster_channel::payload_adapter for it; of a view, send what it looks at");
   static_assert(slot_payload<Response>, "the response type of this slot cannot be encoded: describe it with "
-                                        "BOOST_DESCRIBE_STRUCT, or give it a CAF inspect() function");
+                                        "BOOST_DESCRIBE_STRUCT, give it a CAF inspect() function, or specialize "
+                                        "cluster_channel::payload_adapter for it; of a view, send what it looks at");
 
 public:
   using request_type = Request;

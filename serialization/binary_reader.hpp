@@ -92,18 +92,26 @@ private:
 
   template <class T>
   void read_nested(T& x) {
-    if constexpr (described<T>) {
+    if constexpr (adapted<T>) {
+      travels_as<T> y{};
+      read(y);
+      if (problem_.empty())
+        x = payload_adapter<T>::from_payload(std::move(y));
+    } else if constexpr (described<T>) {
       for_each_member<T>([&](auto member) { read(x.*member.pointer); });
     } else if constexpr (fixed_array<T>) {
       read_array(x);
     } else if constexpr (tuple_like<T>) {
       std::apply([&](auto&... ys) { (read(ys), ...); }, x);
     } else if constexpr (optional_like<T>) {
+      static_assert(holds_all_of_its_value<T>());
       x = T{};
       if (read_bool()) {
         typename optional_traits<T>::element y{};
+        if (is_owner<T> && !take_memory(sizeof y + 2 * sizeof(void*)))
+          return;
         read(y);
-        x = std::move(y);
+        engage(x, std::move(y));
       }
     } else if constexpr (variant_like<T>) {
       read_variant(x);
@@ -113,7 +121,8 @@ private:
       read_container(x);
     } else {
       static_assert(inspectable<T>, "this type cannot be decoded: describe it with BOOST_DESCRIBE_STRUCT and public "
-                                    "members only, or give it a CAF inspect() function");
+                                    "members only, give it a CAF inspect() function, or specialize "
+                                    "cluster_channel::payload_adapter for it");
       if (caf::error err = inspect(*this, x); err && problem_.empty())
         fail(failure_of(err).text);
     }

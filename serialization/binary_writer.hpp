@@ -43,6 +43,8 @@ private:
       error_ = x.fun();
     } else if constexpr (annotation<T> || std::same_as<T, std::monostate>) {
       // nothing to say
+    } else if constexpr (adapted<T>) {
+      write<travels_as<T>>(payload_adapter<T>::to_payload(x));
     } else if constexpr (scalar<T>) {
       put(&x, sizeof x);
     } else if constexpr (duration<T>) {
@@ -54,6 +56,7 @@ private:
     } else if constexpr (tuple_like<T>) {
       std::apply([&](const auto&... ys) { (write(ys), ...); }, x);
     } else if constexpr (optional_like<T>) {
+      static_assert(holds_all_of_its_value<T>());
       write(static_cast<bool>(x));
       if (x)
         write(*x);
@@ -69,7 +72,8 @@ private:
         write_element<element_t<T>>(y);
     } else {
       static_assert(inspectable<T>, "this type cannot be encoded: describe it with BOOST_DESCRIBE_STRUCT and public "
-                                    "members only, or give it a CAF inspect() function");
+                                    "members only, give it a CAF inspect() function, or specialize "
+                                    "cluster_channel::payload_adapter for it");
       // CAF's inspect takes a mutable reference for both directions; a reading inspector changes nothing.
       if (caf::error err = inspect(*this, const_cast<T&>(x)); err && !error_)
         error_ = std::move(err);

@@ -1,12 +1,12 @@
-// Lets described structs, std::optional and std::variant be in CAF messages: CAF serializes, prints and sends them to
-// other machines member by member, as if each had an `inspect` that hands over its members in order, those of bases
-// first. A type with an `inspect` of its own keeps it.
+// Lets described structs, std::optional, std::variant and adapted types be in CAF messages: CAF serializes, prints and
+// sends them to other machines member by member, as if each had an `inspect` that hands over its members in order,
+// those of bases first. A type with an `inspect` of its own keeps it.
 //
 // Include this, or the header of any slot, before CAF is first asked about such a type: C++ remembers the answer. Types
 // that CAF sends between machines must be known to the actor_system_config by `add_message_type` all the same.
 //
 // These functions lie where CAF's inspectors find them, next to the inspectors. Not here: inspectors of one's own, and
-// what is inside a struct but not known to CAF, which does not compile.
+// what is inside a struct but not known to CAF (owning pointers), which does not compile.
 #pragma once
 
 #include <cluster_channel/serialization/type_traits.hpp>
@@ -21,11 +21,14 @@
 #include <caf/sec.hpp>
 #include <caf/serializer.hpp>
 
+#include <chrono>
 #include <cstdint>
+#include <exception>
 #include <optional>
 #include <string>
 #include <type_traits>
 #include <typeinfo>
+#include <utility>
 #include <variant>
 
 namespace cluster_channel::detail {
@@ -45,16 +48,40 @@ inline constexpr bool holds_serializable<std::optional<T>> = caf::detail::is_ser
 template <class... Ts>
 inline constexpr bool holds_serializable<std::variant<Ts...>> = (caf::detail::is_serializable<Ts>::value && ...);
 
+/// Points of time are known to CAF.
+template <class T>
+inline constexpr bool is_adapted_for_caf = adapted<T>;
+template <class Clock, class Duration>
+inline constexpr bool is_adapted_for_caf<std::chrono::time_point<Clock, Duration>> = false;
+
 /// Types whose `inspect` is the one of this file.
 template <class Inspector, class T>
 concept inspected_here = std::is_class_v<T> && !std::same_as<Inspector, serializer_probe> &&
-                         (described<T> || holds_serializable<T>)&&!inspected_by_others<T>;
+                         (described<T> || holds_serializable<T> || is_adapted_for_caf<T>)&&!inspected_by_others<T>;
 
 template <class Inspector>
 inline constexpr bool prints = std::same_as<Inspector, caf::detail::stringification_inspector>;
 
-template <class Inspector, described T>
-auto inspect_parts(Inspector& f, T& x) {
+template <class Inspector, adapted T>
+typename Inspector::result_type inspect_parts(Inspector& f, T& x) {
+  if constexpr (Inspector::reads_state) {
+    travels_as<T> y = payload_adapter<T>::to_payload(x);
+    return f(y);
+  } else {
+    travels_as<T> y{};
+    if (auto err = f(y))
+      return err;
+    try {
+      x = payload_adapter<T>::from_payload(std::move(y));
+      return {};
+    } catch (const std::exception& ex) {
+      return caf::make_error(caf::sec::invalid_argument, ex.what());
+    }
+  }
+}
+
+template <class Inspector, class T>
+requires(described<T> && !adapted<T>) auto inspect_parts(Inspector& f, T& x) {
   const auto with_members = [&](const auto&... name) {
     static_assert(describes_all_members<T>(), "a member or base of this struct is left out of its description");
     return [&]<class... Members>(boost::mp11::mp_list<Members...>) {

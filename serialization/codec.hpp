@@ -1,10 +1,13 @@
 // The binary payload codec: C++ values to bytes and back. No state; every function is thread-safe.
 //
 // Encodes bool, integers, float, double, enums, std::string, containers (sequences, sets, maps), arrays, std::pair,
-// std::tuple, std::optional, caf::optional, std::variant, std::monostate, std::chrono::duration, structs described with
-// Boost.Describe whose members are all public, and types with a CAF `inspect`. The byte grammar is in wire_format.md.
-// Not here: long double (its padding would travel), pointers, views; and a type that has private described members
-// needs an `inspect`, because dropping those silently would be worse.
+// std::tuple, std::optional, caf::optional, std::unique_ptr and std::shared_ptr (as optionals; what is shared is sent
+// for each), std::variant, std::monostate, std::chrono::duration, structs described with Boost.Describe (or
+// describe.hpp) whose members are all public, types with a CAF `inspect`, and types with an adapter
+// (payload_adapter.hpp), such as paths and points of time. The byte grammar is in wire_format.md. Not here: long double
+// (its padding would travel), plain pointers, and views such as std::string_view, as a call that waits would outlive
+// what they look at; and a type that has private described members needs an `inspect`, because dropping those silently
+// would be worse.
 //
 // Decoding trusts nothing: every length is checked against the bytes that are left before anything is allocated, and
 // nesting is limited. CAF's own binary_deserializer does not serve here: version 0.17 resizes a string to the length
@@ -38,7 +41,8 @@ concept slot_payload = std::is_void_v<T> || payload<T>;
 template <class T>
 bytes encode(const T& value) {
   static_assert(payload<T>, "this type cannot be encoded and decoded: describe it with BOOST_DESCRIBE_STRUCT and "
-                            "public members only, or give it a CAF inspect() function, and a default constructor");
+                            "public members only, give it a CAF inspect() function, or specialize "
+                            "cluster_channel::payload_adapter for it; it needs a default constructor too");
   bytes result;
   detail::binary_writer writer{result};
   if (const auto err = writer(value))
@@ -52,7 +56,8 @@ namespace detail {
 template <class T>
 caf::expected<T> decode_nested(bytes_view data, std::size_t depth_max) {
   static_assert(payload<T>, "this type cannot be encoded and decoded: describe it with BOOST_DESCRIBE_STRUCT and "
-                            "public members only, or give it a CAF inspect() function, and a default constructor");
+                            "public members only, give it a CAF inspect() function, or specialize "
+                            "cluster_channel::payload_adapter for it; it needs a default constructor too");
   std::string problem;
   try {
     T result{};

@@ -102,9 +102,8 @@ template <class T>
 struct number_in {
   using type = T;
 };
-template <class T>
-requires optional_like<T>
-struct number_in<T> {
+template <optional_like T>
+requires(!is_owner<T>) struct number_in<T> {
   using type = typename optional_traits<T>::element;
 };
 

@@ -6,16 +6,19 @@
 // - `float`, `double`: numbers. Infinities and NaN are errors, as JSON has none.
 // - `std::string`: strings. Bytes that are no UTF-8 are an error.
 // - Enums described with BOOST_DESCRIBE_ENUM: the enumerator's name. Other enums: their number.
-// - Described structs, bases included: objects with exactly its members. One missing (unless optional) or one too many
+// - Described structs, bases included: objects with exactly its members, by the names that describe.hpp may give them.
+// One missing (unless optional) or one too many
 //   is an error.
-// - `std::optional`, `caf::optional`: the value, or `null`; a missing member is empty too. `std::monostate`: `null`.
+// - `std::optional`, `caf::optional`, `std::unique_ptr`, `std::shared_ptr`: the value, or `null`; a missing member is
+// empty too. `std::monostate`: `null`.
 // - Sequences, sets, arrays, pairs, tuples: arrays. For `std::byte` and `unsigned char` also what Node's Buffer becomes
 //   by `JSON.stringify`.
 // - Maps: objects if the keys are strings; of a key that comes twice, the last one counts. Other maps, and multimaps:
 //   arrays of pairs.
 // - `std::variant`: the JSON of its value alone; reading takes the first alternative that fits.
-// - Durations: the count.
 // - `json_value`: what it holds. Its integers are bounded by `json_integers` too.
+// - Durations: the count. Points of time: the count since the clock's epoch. Paths: strings.
+// - Types with a `payload_adapter`: the JSON of what they travel as.
 // - Types with Boost.JSON's `tag_invoke`: what that says.
 //
 // All this holds at any depth. A type that only has a CAF `inspect` has no JSON form. A slot's `void` is the caller's

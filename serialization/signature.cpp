@@ -12,6 +12,14 @@ namespace {
 class signature_writer {
 public:
   std::string of(const type_description& type) {
+    auto result = of_kind(type);
+    if (type.meaning)
+      result.append(" (").append(type.meaning).append(")");
+    return result;
+  }
+
+private:
+  std::string of_kind(const type_description& type) {
     switch (type.kind) {
     case type_kind::none:
       return "void";
@@ -52,7 +60,6 @@ public:
     return name.empty() ? "opaque" : name;
   }
 
-private:
   /// In the order of their values, whatever that of the description is.
   static std::string of_enumerators(const type_description& type) {
     if (type.enumerators.empty())

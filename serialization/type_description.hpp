@@ -13,6 +13,7 @@
 // - One that is known by its `inspect` only, and of which more is known here: a specialization of `inspected_kind`.
 #pragma once
 
+#include <cluster_channel/serialization/describe.hpp>
 #include <cluster_channel/serialization/json_conversion.hpp>
 #include <cluster_channel/serialization/type_traits.hpp>
 
@@ -54,7 +55,7 @@ struct type_description;
 
 /// A member, an element, an alternative.
 struct type_part {
-  const char* name = nullptr; ///< of a member
+  const char* name = nullptr; ///< of a member, as it travels
   const type_description* type = nullptr;
 };
 
@@ -74,6 +75,7 @@ struct type_description {
   std::span<const type_part> parts = {};
   std::span<const type_enumerator> enumerators = {}; ///< none if the enum is not described
   std::string (*own_name)() = nullptr;               ///< the name an `inspect` gives its type, or the empty string
+  const char* meaning = nullptr;                     ///< what its adapter says of it
   json_conversion json = {};                         ///< of the user's own; goes before the library's form
 
   const type_description& part(std::size_t i = 0) const noexcept { return *parts[i].type; }
@@ -112,7 +114,10 @@ struct parts_of_members<List<Members...>> {
   static description<T> type_of(T Class::*);
   template <class Member>
   using type = decltype(type_of(Member::pointer));
-  static constexpr std::array<type_part, sizeof...(Members)> value{type_part{Members::name, &type<Members>::value}...};
+  static_assert(!has_name_twice<List<Members...>>(), "two members of this struct travel by the same name: one was "
+                                                     "renamed to that of another");
+  static constexpr std::array<type_part, sizeof...(Members)> value{
+      type_part{travelling_name<Members>, &type<Members>::value}...};
 };
 
 template <class Enumerators>
@@ -174,7 +179,11 @@ std::string own_name_of() {
 
 template <class T>
 constexpr type_description make_description() {
-  if constexpr (std::is_void_v<T>)
+  if constexpr (adapted<T>) {
+    auto result = make_description<travels_as<T>>();
+    result.meaning = meaning_of<T>();
+    return result;
+  } else if constexpr (std::is_void_v<T>)
     return {.kind = type_kind::none};
   else if constexpr (std::same_as<T, std::monostate>)
     return {.kind = type_kind::nothing};

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cluster_channel/serialization/left_out_members.hpp>
+#include <cluster_channel/serialization/payload_adapter.hpp>
 
 #include <boost/describe.hpp>
 #include <caf/error.hpp>
@@ -13,6 +14,7 @@
 #include <chrono>
 #include <concepts>
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <ranges>
 #include <tuple>
@@ -102,7 +104,24 @@ struct optional_traits<caf::optional<T>> {
   using element = T;
 };
 
-/// std::optional, caf::optional.
+template <class T>
+struct optional_traits<std::unique_ptr<T>> {
+  using element = std::remove_const_t<T>;
+};
+template <class T>
+struct optional_traits<std::shared_ptr<T>> {
+  using element = std::remove_const_t<T>;
+};
+
+/// std::unique_ptr, std::shared_ptr: optionals that own their value elsewhere.
+template <class T>
+inline constexpr bool is_owner = false;
+template <class T>
+inline constexpr bool is_owner<std::unique_ptr<T>> = true;
+template <class T>
+inline constexpr bool is_owner<std::shared_ptr<T>> = true;
+
+/// std::optional, caf::optional, owners of one value.
 template <class T>
 concept optional_like = requires {
   typename optional_traits<T>::element;
@@ -162,6 +181,24 @@ concept inspectable = requires(probe_inspector& f, T& x) {
   inspect(f, x);
 };
 
+/// Whether the value of a T is all that it holds: a pointer to a base may hold more than its type can send.
+template <optional_like T>
+constexpr bool holds_all_of_its_value() {
+  using element = typename optional_traits<T>::element;
+  static_assert(!is_owner<T> || !std::is_polymorphic_v<element> || std::is_final_v<element>,
+                "a pointer to a polymorphic class may point to more than can be sent: use a std::variant");
+  return true;
+}
+
+/// Gives `x` a value.
+template <optional_like T>
+void engage(T& x, typename optional_traits<T>::element&& y) {
+  if constexpr (is_owner<T>)
+    x = std::make_unique<typename optional_traits<T>::element>(std::move(y));
+  else
+    x = std::move(y);
+}
+
 /// Calls `f(member)` for every member of a described T, those of its bases first.
 template <class T, class F>
 void for_each_member(F&& f) {
@@ -189,8 +226,10 @@ inline constexpr bool all_encodable<std::pair<A, B>> = is_encodable<A>() && is_e
 /// inside of those is said when they are encoded.
 template <class T>
 constexpr bool is_encodable() {
-  if constexpr (std::is_pointer_v<T> || std::is_reference_v<T> || std::is_const_v<T>)
+  if constexpr (std::is_pointer_v<T> || std::is_reference_v<T> || std::is_const_v<T> || std::is_void_v<T>)
     return false;
+  else if constexpr (adapted<T>)
+    return is_encodable<travels_as<T>>();
   else if constexpr (scalar<T> || duration<T> || std::same_as<T, std::monostate> || described<T>)
     return true;
   else if constexpr (fixed_array<T>)
@@ -198,7 +237,8 @@ constexpr bool is_encodable() {
   else if constexpr (tuple_like<T> || variant_like<T>)
     return all_encodable<T>;
   else if constexpr (optional_like<T>)
-    return is_encodable<typename optional_traits<T>::element>();
+    return std::is_object_v<typename optional_traits<T>::element> &&
+           is_encodable<typename optional_traits<T>::element>();
   else if constexpr (container<T>)
     return is_encodable<element_t<T>>();
   else
