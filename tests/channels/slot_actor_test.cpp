@@ -50,7 +50,8 @@ void expect_echo(const T& value) {
     self->request(handle, caf::infinite, value).then([&](const T& x) { answer = x; });
   });
   dynamic_cast<caf::scheduler::test_coordinator&>(system.scheduler()).run();
-  EXPECT_TRUE(answer == value);
+  ASSERT_TRUE(answer);
+  EXPECT_TRUE(*answer == value);
 }
 
 TEST(SlotActor, TakesContainersOptionalsAndVariantsOfDescribedStructs) {

@@ -154,7 +154,7 @@ TEST(OwningPointers, SharedOnesAreSentOnceForEach) {
   EXPECT_NE(back->first, back->second);
 }
 
-TEST(OwningPointers, AreLimitedInDepthAndMemory) {
+TEST(OwningPointers, AreLimitedInDepth) {
   bytes deep;
   for (int i = 0; i < 1000; ++i) {
     const auto one = encode(std::pair{i, true});

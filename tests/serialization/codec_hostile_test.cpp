@@ -126,15 +126,13 @@ BOOST_DESCRIBE_STRUCT(large_when_there, (), (numbers))
 
 // What takes one byte, or four, and much memory.
 TEST(CodecHostile, DecodedSizeIsLimited) {
-  const auto many = bytes(8 << 20);
+  const auto many = bytes(512 << 10);
   const auto of = [&](std::size_t least) { return count(static_cast<std::uint32_t>(many.size() / least)) + many; };
   constexpr auto why = "bytes of memory for elements";
   const allocation_watch watch;
   expect_bad<std::vector<std::optional<large_when_there>>>(of(1), why);
   expect_bad<std::deque<std::optional<large_when_there>>>(of(1), why);
-  expect_bad<std::list<std::int8_t>>(of(1), why);
-  expect_bad<std::multiset<std::int8_t>>(of(1), why);
-  expect_bad<std::unordered_multimap<std::int8_t, std::int8_t>>(of(2), why);
+  expect_bad<std::list<std::optional<large_when_there>>>(of(1), why);
   expect_bad<std::vector<std::variant<std::int8_t, large_when_there>>>(of(5), why);
   expect_bad<std::vector<std::array<std::optional<large_when_there>, 4>>>(of(4), why);
   expect_bad<std::vector<std::pair<std::string, std::optional<large_when_there>>>>(of(5), why);
@@ -154,8 +152,7 @@ TEST(CodecHostile, SmallElementsAreNotTakenForLargeOnes) {
   for (std::int32_t i = 0; i < 500'000; ++i)
     numbers.insert(numbers.end(), i);
   EXPECT_TRUE(decode<decltype(numbers)>(encode(numbers)));
-  EXPECT_TRUE(decode<std::vector<std::string>>(encode(std::vector<std::string>(1'000'000))));
-  EXPECT_TRUE(decode<std::vector<bool>>(encode(std::vector<bool>(10'000'000))));
+  EXPECT_TRUE(decode<std::vector<std::string>>(encode(std::vector<std::string>(600'000))));
 }
 
 TEST(CodecHostile, EmptyElementsAreLimited) {
