@@ -70,8 +70,8 @@ public:
     const auto id = self->new_request_id(caf::message_priority::normal).response_id();
     auto resume = [state = state_, on_value, on_error]() mutable {
       auto x = state->take();
-      if (!x)
-        on_error(x.error());
+      if (auto err = x ? caf::error{} : x.error(); !x) // an expected<void> gives none that may change
+        on_error(err);
       else if constexpr (std::is_void_v<Response>)
         on_value();
       else

@@ -7,6 +7,8 @@
 #include <gmock/gmock.h>
 
 #include <chrono>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -98,10 +100,37 @@ TEST_F(BusFeed, JoinsListsOfWhatIsIgnored) {
   EXPECT_THAT(take_in(), ElementsAre(message{event_list{{"x", "y", "z"}}}));
 }
 
-/// A router whose bus has a handler that does not return: a test actor that takes in nothing until it is asked to.
+/// Keeps all that it is given until it is asked for it.
+class keeping_courier final : public bus_courier {
+public:
+  void take(child_call&& call) override { keep(calls_, std::move(call)); }
+  void take(pool_announcement&& what) override { keep(announcements_, std::move(what)); }
+  bool follow(node_id, const std::vector<call_id>&, bool) override { return false; }
+
+  std::vector<child_call> take_calls() { return take_all(calls_); }
+  std::vector<pool_announcement> take_announcements() { return take_all(announcements_); }
+
+private:
+  template <class T>
+  void keep(std::vector<T>& where, T&& x) {
+    std::lock_guard guard{mutex_};
+    where.push_back(std::move(x));
+  }
+  template <class T>
+  std::vector<T> take_all(std::vector<T>& from) {
+    std::lock_guard guard{mutex_};
+    return std::exchange(from, {});
+  }
+
+  std::mutex mutex_;
+  std::vector<child_call> calls_;
+  std::vector<pool_announcement> announcements_;
+};
+
+/// A router whose bus has a handler that does not return.
 class BusyBus : public ::testing::Test {
 protected:
-  BusyBus() { caf::anon_send(router, attach_bus{caf::actor_cast<caf::actor>(bus)}); }
+  BusyBus() { caf::anon_send(router, attach_bus{bus}); }
 
   ~BusyBus() override {
     caf::anon_send_exit(router, caf::exit_reason::kill);
@@ -120,22 +149,11 @@ protected:
     self->request(router, caf::infinite, get_pool_stats{}).receive([](pool_stats) {}, [](caf::error&) {});
   }
 
-  template <class T>
-  std::vector<T> take_in() {
-    std::vector<T> result;
-    bool more = true;
-    do
-      bus->receive([&](T& x) { result.push_back(std::move(x)); },
-                   caf::after(std::chrono::seconds{0}) >> [&] { more = false; });
-    while (more);
-    return result;
-  }
-
   actor_system_config config;
   caf::actor_system system{config};
   caf::actor router = spawn_scheduled_router(system, options());
   caf::scoped_actor self{system};
-  caf::scoped_actor bus{system};
+  std::shared_ptr<keeping_courier> bus = std::make_shared<keeping_courier>();
 };
 
 TEST_F(BusyBus, IsToldABoundedNumberOfTimesHoweverOftenHandlersChange) {
@@ -146,11 +164,11 @@ TEST_F(BusyBus, IsToldABoundedNumberOfTimesHoweverOftenHandlersChange) {
   }
   caf::anon_send(router, node_announcement{1, handler_registered{"echo", "last"}});
   settle();
-  const auto told = take_in<pool_announcement>().size();
+  const auto told = bus->take_announcements().size();
   EXPECT_GE(told, 1000U);
   EXPECT_LE(told, 1100U);
   settle(); // there is room now
-  const auto last = take_in<pool_announcement>();
+  const auto last = bus->take_announcements();
   ASSERT_EQ(last.size(), 1U) << "all others are as the bus was told";
   EXPECT_EQ(last[0].what, message{(handler_registered{"echo", "last"})});
 }
@@ -159,10 +177,10 @@ TEST_F(BusyBus, IsCalledNoMoreThanTheBufferHolds) {
   for (call_id id = 1; id <= 1000; ++id) // of nodes that follow each other, each with few
     caf::anon_send(router, child_call{id, {1, "log", default_param, {}}});
   settle();
-  EXPECT_EQ(take_in<child_call>().size(), 100U);
+  EXPECT_EQ(bus->take_calls().size(), 100U);
   caf::anon_send(router, child_call{1, {2, "log", default_param, {}}});
   settle();
-  EXPECT_EQ(take_in<child_call>().size(), 1U) << "there is room again";
+  EXPECT_EQ(bus->take_calls().size(), 1U) << "there is room again";
 }
 
 } // namespace

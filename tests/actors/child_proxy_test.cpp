@@ -192,7 +192,7 @@ TEST_F(ChildProxy, ServingEndsOnTooManyRegisteredHandlers) {
   std::optional<node_gone> end;
   while (!end)
     self_->receive([](const node_announcement&) {}, [&](const node_gone& x) { end = x; },
-                   caf::after(event_wait) >> [&] { end.emplace(); });
+                   caf::after(deadline) >> [&] { end.emplace(); });
   EXPECT_EQ(end->cause.code, errc::protocol_error);
   EXPECT_THAT(end->cause.text, HasSubstr("handlers registered"));
 }
