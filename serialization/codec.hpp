@@ -80,9 +80,9 @@ caf::expected<T> decode_nested(bytes_view data, std::size_t depth_max) {
 
 /// The value that `data` stands for, or `bad_payload` with the type, what is wrong and where. Bytes after the value, a
 /// bool other than 0 and 1, a set or map with a key twice, nesting beyond `decode_depth_max`, elements that take more
-/// memory than `decoded_bytes_max`, and exceptions and errors of a user's `inspect` or `load_callback` are errors. Enums
-/// are not checked against their enumerators: values outside of them come through. A lack of memory is an
-/// error too. Throws nothing, unless memory lacks even for the error.
+/// memory than `decoded_bytes_max`, and exceptions and errors of a user's `inspect` or `load_callback` are errors.
+/// Enums are not checked against their enumerators: values outside of them come through. A lack of memory is an error
+/// too. Throws nothing, unless memory lacks even for the error.
 template <class T>
 caf::expected<T> decode(bytes_view data) {
   return detail::decode_nested<T>(data, decode_depth_max);

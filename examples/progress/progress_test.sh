@@ -30,6 +30,7 @@ while ! grep -q '2 of 2 nodes' actual; do
   kill -0 $! || fail "it ended by itself"
   sleep 0.05
 done
+# shellcheck disable=SC2013 # numbers, one after the other
 for child in $(cat /proc/$!/task/*/children); do
   [ "$(cat /proc/"$child"/comm)" = "$(basename "$progress")" ] || fail "tools call a child by another name"
 done
