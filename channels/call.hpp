@@ -70,9 +70,10 @@ public:
     const auto id = self->new_request_id(caf::message_priority::normal).response_id();
     auto resume = [state = state_, on_value, on_error]() mutable {
       auto x = state->take();
-      if (auto err = x ? caf::error{} : x.error(); !x) // an expected<void> gives none that may change
-        on_error(err);
-      else if constexpr (std::is_void_v<Response>)
+      if (!x) {
+        auto cause = x.error(); // an expected of void gives it as const only
+        on_error(cause);
+      } else if constexpr (std::is_void_v<Response>)
         on_value();
       else
         on_value(*x);
