@@ -19,7 +19,18 @@ void* operator new(std::size_t size) {
   throw std::bad_alloc{};
 }
 
+// As std::stable_sort has it: a sanitizer's own would not fit the `delete` below.
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  largest_bytes = std::max(largest_bytes, size);
+  total_bytes += size;
+  return std::malloc(std::max<std::size_t>(size, 1));
+}
+
 void operator delete(void* x) noexcept {
+  std::free(x);
+}
+
+void operator delete(void* x, const std::nothrow_t&) noexcept {
   std::free(x);
 }
 
