@@ -215,6 +215,12 @@ void expect_refused_or_accounted_for(bytes_view data) {
   EXPECT_EQ(code_of(reader.error()), reader.error() ? errc::protocol_error : errc::none);
   std::size_t at = 0;
   for (const auto& msg : back) {
+    if (const auto* hi = std::get_if<hello>(&msg); hi && hi->version > protocol_version) { // the rest is not read
+      std::uint32_t length = 0;
+      std::memcpy(&length, data.data() + at, sizeof length);
+      at += sizeof length + length;
+      continue;
+    }
     const auto frame = frame_of(msg);
     ASSERT_LE(at + frame.size(), data.size());
     if (!std::holds_alternative<error_message>(msg)) { // unknown codes are replaced
