@@ -1,16 +1,7 @@
-// Calls of a whole range, over a local bus and a pool in virtual time; a call as an awaitable, a future, with Asio.
+// Calls of a whole range, over a local bus and a pool in virtual time.
 
-#include <cluster_channel/channels/asio.hpp>
-#include <cluster_channel/channels/coroutine.hpp>
-#include <cluster_channel/channels/future.hpp>
 #include <cluster_channel/tests/test_kit.hpp>
 
-#include <boost/asio/awaitable.hpp>
-#include <boost/asio/bind_executor.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -180,78 +171,6 @@ TEST(CallMap, AnAbandonedOneLetsItsCallsEnd) {
   });
   x.pool.advance(10s);
   EXPECT_EQ(x.pool.stats().waiting_calls + x.pool.stats().running_calls, 0U);
-}
-
-// -- other ways to wait ----------------------------------------------------------
-
-/// A coroutine that starts at once and is waited for by nobody.
-struct fire_and_forget {
-  struct promise_type {
-    fire_and_forget get_return_object() { return {}; }
-    std::suspend_never initial_suspend() noexcept { return {}; }
-    std::suspend_never final_suspend() noexcept { return {}; }
-    void return_void() {}
-    void unhandled_exception() { std::terminate(); }
-  };
-};
-
-fire_and_forget await_echo(event_bus<test_events>& bus, std::string text, std::vector<std::string>& got) {
-  auto first = co_await bus.echo(text + "1");
-  got.push_back(first ? *first : describe(first.error()));
-  auto second = co_await bus.echo(text + "2");
-  got.push_back(second ? *second : describe(second.error()));
-}
-
-TEST(Coroutine, GoesOnWithAnAnswerThatIsThereAtOnce) {
-  local_bus local;
-  std::vector<std::string> got;
-  await_echo(local.bus, "x", got);
-  EXPECT_THAT(got, ElementsAre("x1", "x2"));
-}
-
-TEST(Coroutine, GoesOnWhenTheAnswerOfAPoolComes) {
-  scripted_pool x;
-  std::vector<std::string> got;
-  await_echo(x.pool.bus(), "x", got);
-  EXPECT_TRUE(got.empty());
-  x.pool.advance(1s);
-  EXPECT_THAT(got, ElementsAre("x1", "x2"));
-}
-
-TEST(Future, HasTheAnswerOrTheError) {
-  local_bus local;
-  EXPECT_EQ(*as_future(local.bus.echo("x")).get(), "x");
-  local.fails = "y";
-  EXPECT_EQ(code_of(as_future(local.bus.echo("y")).get().error()), errc::handler_failed);
-}
-
-TEST(AsioToken, CompletesACoroutineOfAsioOnItsContext) {
-  local_bus local;
-  boost::asio::io_context context;
-  std::string got;
-  boost::asio::co_spawn(
-      context,
-      [&]() -> boost::asio::awaitable<void> {
-        auto x = co_await async_get(local.bus.echo("x"), boost::asio::use_awaitable);
-        got = *x;
-      },
-      boost::asio::detached);
-  EXPECT_EQ(got, "") << "nothing runs outside of the context";
-  context.run();
-  EXPECT_EQ(got, "x");
-}
-
-TEST(AsioToken, KeepsTheContextBusyUntilTheAnswerComes) {
-  scripted_pool x;
-  boost::asio::io_context context;
-  std::string got;
-  async_get(x.pool.bus().echo("x"),
-            boost::asio::bind_executor(context.get_executor(), [&](caf::expected<std::string> y) { got = *y; }));
-  EXPECT_EQ(context.poll(), 0U);
-  EXPECT_FALSE(context.stopped());
-  x.pool.advance(1s);
-  context.run();
-  EXPECT_EQ(got, "x");
 }
 
 } // namespace

@@ -18,7 +18,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto deadline = 30s;
+constexpr auto event_wait = 30s;
 
 /// A pool of lifetimes_program, whose child sends `note` while it answers "note".
 class EventsBeforeAnswers : public ::testing::Test {
@@ -44,7 +44,7 @@ TEST_F(EventsBeforeAnswers, AreHandledBeforeTheCallEnds) {
     ++handled;
   });
   for (int i = 1; i <= 500; ++i) {
-    ASSERT_TRUE(bus->echo("note").get(deadline));
+    ASSERT_TRUE(bus->echo("note").get(event_wait));
     ASSERT_EQ(handled, i);
   }
 }
@@ -55,9 +55,9 @@ TEST_F(EventsBeforeAnswers, LetAHandlerWaitForACallToThePool) {
   std::atomic<bool> first{true};
   bus->note.on([&](const std::string&) {
     if (first.exchange(false))
-      answered.set_value(bus->echo("note").get(deadline).engaged()); // of which the event waits behind this handler
+      answered.set_value(bus->echo("note").get(event_wait).engaged()); // of which the event waits behind this handler
   });
-  EXPECT_TRUE(bus->echo("note").get(deadline));
+  EXPECT_TRUE(bus->echo("note").get(event_wait));
   EXPECT_TRUE(answered.get_future().get());
 }
 
@@ -67,7 +67,7 @@ TEST_F(EventsBeforeAnswers, HoldUpACallNoLongerThanTheyMay) {
   make(std::move(with));
   std::promise<void> call_ended;
   bus->note.on([&, ended = call_ended.get_future().share()](const std::string&) { ended.wait(); });
-  EXPECT_TRUE(bus->echo("note").get(deadline)) << "although its handler waits for this";
+  EXPECT_TRUE(bus->echo("note").get(event_wait)) << "although its handler waits for this";
   call_ended.set_value();
 }
 
