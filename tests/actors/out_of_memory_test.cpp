@@ -35,6 +35,10 @@ void* operator new(std::size_t size) {
   throw std::bad_alloc{};
 }
 
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete" // GCC 12 looks into one half of the pair only
+#endif
+
 void operator delete(void* x) noexcept {
   std::free(x);
 }

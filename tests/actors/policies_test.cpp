@@ -152,8 +152,9 @@ TEST(TickSchedule, NeverSendsATickAfterTheDeadline) {
   tick_schedule ticks;
   for (auto distance = 100s + 7us; distance > 1us; distance = distance * 9 / 10) {
     const auto deadline = epoch + distance;
-    if (const auto tick = ticks.arm(epoch, deadline))
+    if (const auto tick = ticks.arm(epoch, deadline)) {
       EXPECT_LE(*tick, deadline);
+    }
   }
 }
 

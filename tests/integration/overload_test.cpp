@@ -30,7 +30,7 @@ TEST(Overload, EveryCallOfABurstToABusyNodeEndsAtItsTimeout) {
   options.nodes = 1;
   options.timeout = 300ms;
   echo_pool pool{options};
-  ASSERT_TRUE(pool.bus.echo("launch").get(deadline));
+  ASSERT_TRUE(pool.bus.echo("launch", {.timeout = no_timeout}).get(deadline));
   auto busy = pool.bus.sleep_ms(60'000, {.timeout = no_timeout});
   constexpr int count = 20'000;
   std::latch ended{count};

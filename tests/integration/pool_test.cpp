@@ -126,6 +126,7 @@ TEST(Processes, PipelinedCallsAreAllAnsweredRight) {
 
 TEST(Processes, TimeOutAndLeaveOtherCallsAlone) {
   echo_pool pool{with([](auto& x) { x.nodes = 2; })};
+  ASSERT_TRUE(pool.bus.echo("launches a node").get(deadline));
   auto slow = pool.bus.sleep_ms(60'000, {.timeout = 50ms});
   const auto what = failed(std::move(slow));
   EXPECT_EQ(what.code, errc::timed_out);
@@ -361,9 +362,9 @@ TEST(Death, ByATypeMismatchNamesBothSides) {
   EXPECT_THAT(what.text, HasSubstr("string -> string"));
 }
 
-// A launch takes a few milliseconds; under ThreadSanitizer, which makes a fork of a vfork, more than a hundred. Nodes
+// A launch takes a few milliseconds; under a sanitizer, one of which makes a fork of a vfork, more than a hundred. Nodes
 // must live long enough to be killed at work.
-#ifdef __SANITIZE_THREAD__
+#if CLUSTER_CHANNEL_SANITIZED
 constexpr auto kill_period = 300ms;
 #else
 constexpr auto kill_period = 20ms;
