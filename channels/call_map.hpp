@@ -230,9 +230,11 @@ public:
       return *this;
     }
     void operator++(int) { from_->advance(); }
-    friend bool operator==(const iterator& x, std::default_sentinel_t) { return !x.from_ || !x.from_->current_; }
+    friend bool operator==(const iterator& x, std::default_sentinel_t) { return x.at_end(); }
 
   private:
+    bool at_end() const { return !from_ || !from_->current_; } // a friend of this class is none of the range's
+
     mapped_calls* from_ = nullptr;
   };
 
