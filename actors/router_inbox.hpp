@@ -149,7 +149,7 @@ public:
 
 private:
   /// Stands for a closed list; never dereferenced.
-  static inbox_item* closed_tag() noexcept { return reinterpret_cast<inbox_item*>(std::uintptr_t{1}); }
+  inbox_item* closed_tag() const noexcept { return const_cast<end_item*>(&end_); }
 
   bool is_full() const noexcept {
     return on_way_calls_.load(std::memory_order_relaxed) + waiting_calls_.load(std::memory_order_relaxed) >=
@@ -175,6 +175,13 @@ private:
     return result;
   }
 
+  /// Its address is that of no item.
+  class end_item final : public inbox_item {
+  public:
+    end_item() noexcept : inbox_item{kind::other} {}
+  };
+
+  const end_item end_;
   const limits limits_{};
   // Each on a cache line of its own: callers write the first three, the router the others.
   alignas(64) std::atomic<inbox_item*> head_{nullptr}; // the newest

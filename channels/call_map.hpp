@@ -212,7 +212,7 @@ public:
         options_{std::move(options)},
         state_{std::make_shared<detail::map_state<response_type>>(options_.window, options_.ordered)} {}
 
-  mapped_calls(mapped_calls&&) = default;
+  mapped_calls(mapped_calls&&) = default; // NOLINT(performance-noexcept-move-constructor): as the range does
   mapped_calls& operator=(mapped_calls&&) = delete;
 
   class iterator {

@@ -46,7 +46,7 @@ struct callable_shape<void> {
 /// value.
 template <class Request, class... Ts>
 constexpr bool request_is_kept() {
-  if constexpr (sizeof...(Ts) == 0 || std::is_void_v<Request>)
+  if constexpr (sizeof...(Ts) == 0 || std::is_void_v<Request>) // NOLINT(bugprone-branch-clone): each is a case
     return true;
   else if constexpr (number_or_none<Request>)
     return true;

@@ -24,6 +24,7 @@
 #include <string_view>
 #include <type_traits>
 
+// NOLINTBEGIN(bugprone-macro-parentheses): the arguments are names of types and lists
 /// Like BOOST_DESCRIBE_STRUCT, for up to 256 members.
 #define CLUSTER_CHANNEL_DESCRIBE_STRUCT(C, Bases, Members)                                                             \
   static_assert(std::is_class_v<C>, "CLUSTER_CHANNEL_DESCRIBE_STRUCT is for classes");                                 \
@@ -35,6 +36,7 @@
   }                                                                                                                    \
   BOOST_DESCRIBE_MAYBE_UNUSED BOOST_DESCRIBE_PROTECTED_MEMBERS_(C)                                                     \
   BOOST_DESCRIBE_MAYBE_UNUSED BOOST_DESCRIBE_PRIVATE_MEMBERS_(C)
+// NOLINTEND(bugprone-macro-parentheses)
 
 /// Names members of a described struct anew: `(member, "key")` for each, up to 256; a key is UTF-8.
 #define CLUSTER_CHANNEL_RENAME_MEMBERS(C, ...)                                                                         \

@@ -65,8 +65,8 @@ struct failure {
   friend bool operator==(const failure&, const failure&) = default;
 };
 
-/// Makes a failure of one that has no code, as an empty `caf::error` does not: `code`, and a text that says so. Whatever
-/// fails a call goes through this, so that every failed call has an error.
+/// Makes a failure of one that has no code, as an empty `caf::error` does not: `code`, and a text that says so.
+/// Whatever fails a call goes through this, so that every failed call has an error.
 void make_telling(failure& what, errc code = errc::handler_failed);
 
 /// Longest `text` and `stack` that travel to or from a far end, in bytes: a longer one is cut, and its end says so.

@@ -95,7 +95,7 @@ constexpr bool describes_all_members() {
     return true;
   } else {
     constexpr auto count = described_elements<T>();
-    if constexpr (count > counted_elements_max)
+    if constexpr (count > counted_elements_max) // NOLINT(bugprone-branch-clone): each is a case
       return true;
     else if constexpr (!has_more_elements_than<T, count>())
       return true;

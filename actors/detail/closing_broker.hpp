@@ -17,6 +17,7 @@ public:
 
   bool cleanup(caf::error&& reason, caf::execution_unit* host) override {
     close_all();
+    // NOLINTNEXTLINE(bugprone-parent-virtual-call): that of the parent is what leaves it open
     return caf::scheduled_actor::cleanup(std::move(reason), host);
   }
 };

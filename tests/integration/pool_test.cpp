@@ -362,8 +362,8 @@ TEST(Death, ByATypeMismatchNamesBothSides) {
   EXPECT_THAT(what.text, HasSubstr("string -> string"));
 }
 
-// A launch takes a few milliseconds; under a sanitizer, one of which makes a fork of a vfork, more than a hundred. Nodes
-// must live long enough to be killed at work.
+// A launch takes a few milliseconds; under a sanitizer, one of which makes a fork of a vfork, more than a hundred.
+// Nodes must live long enough to be killed at work.
 #if CLUSTER_CHANNEL_SANITIZED
 constexpr auto kill_period = 300ms;
 #else

@@ -19,6 +19,10 @@ void* operator new(std::size_t size) {
   throw std::bad_alloc{};
 }
 
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete" // GCC 12 looks into one half of the pair only
+#endif
+
 // As std::stable_sort has it: a sanitizer's own would not fit the `delete` below.
 void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
   largest_bytes = std::max(largest_bytes, size);
