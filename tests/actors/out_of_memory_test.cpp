@@ -35,15 +35,12 @@ void* operator new(std::size_t size) {
   throw std::bad_alloc{};
 }
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmismatched-new-delete" // GCC 12 looks into one half of the pair only
-#endif
-
-void operator delete(void* x) noexcept {
+// Not inlined, as GCC 12 would see one half of a pair only and warn.
+[[gnu::noinline]] void operator delete(void* x) noexcept {
   std::free(x);
 }
 
-void operator delete(void* x, std::size_t) noexcept {
+[[gnu::noinline]] void operator delete(void* x, std::size_t) noexcept {
   std::free(x);
 }
 

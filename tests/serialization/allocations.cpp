@@ -19,10 +19,6 @@ void* operator new(std::size_t size) {
   throw std::bad_alloc{};
 }
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmismatched-new-delete" // GCC 12 looks into one half of the pair only
-#endif
-
 // As std::stable_sort has it: a sanitizer's own would not fit the `delete` below.
 void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
   largest_bytes = std::max(largest_bytes, size);
@@ -30,15 +26,16 @@ void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
   return std::malloc(std::max<std::size_t>(size, 1));
 }
 
-void operator delete(void* x) noexcept {
+// Not inlined, as GCC 12 would see one half of a pair only and warn.
+[[gnu::noinline]] void operator delete(void* x) noexcept {
   std::free(x);
 }
 
-void operator delete(void* x, const std::nothrow_t&) noexcept {
+[[gnu::noinline]] void operator delete(void* x, const std::nothrow_t&) noexcept {
   std::free(x);
 }
 
-void operator delete(void* x, std::size_t) noexcept {
+[[gnu::noinline]] void operator delete(void* x, std::size_t) noexcept {
   std::free(x);
 }
 
