@@ -27,7 +27,7 @@ bool is_event_loop() noexcept {
 
 } // namespace
 
-void* operator new(std::size_t size) {
+[[gnu::noinline]] void* operator new(std::size_t size) {
   if (allocations_left.load(std::memory_order_relaxed) > 0 && is_event_loop() && --allocations_left == 0)
     throw std::bad_alloc{};
   if (void* result = std::malloc(size == 0 ? 1 : size))

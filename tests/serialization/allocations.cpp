@@ -11,7 +11,7 @@ thread_local std::size_t total_bytes = 0;
 
 } // namespace
 
-void* operator new(std::size_t size) {
+[[gnu::noinline]] void* operator new(std::size_t size) {
   largest_bytes = std::max(largest_bytes, size);
   total_bytes += size;
   if (void* result = std::malloc(std::max<std::size_t>(size, 1)))
@@ -20,7 +20,7 @@ void* operator new(std::size_t size) {
 }
 
 // As std::stable_sort has it: a sanitizer's own would not fit the `delete` below.
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
   largest_bytes = std::max(largest_bytes, size);
   total_bytes += size;
   return std::malloc(std::max<std::size_t>(size, 1));
