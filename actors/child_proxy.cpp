@@ -524,7 +524,8 @@ void child_proxy_state::learn_exit(const exit_status& status) {
 
 void child_proxy_state::leave() {
   link_open_ = false;
-  self_->close(link_); // what is written goes out first; then end of file
+  // What is written goes out first; then end of file.
+  detail::in_next_round(*self_, [self = self_, link = link_] { self->close(link); });
   self_->become(leaving());
 }
 

@@ -27,7 +27,7 @@ namespace cluster_channel {
 /// counts. A missing member or `undefined` is no JSON value: for those there is std::optional<json_value>.
 struct json_value {
   json_value() = default;
-  json_value(boost::json::value x) : value{std::move(x)} {}
+  json_value(boost::json::value x) : value(std::move(x)) {} // braces would make an array of it
 
   boost::json::value value; ///< `null` at first
   friend bool operator==(const json_value& a, const json_value& b) { return a.value == b.value; }

@@ -1,22 +1,33 @@
-// A broker that closes its mailbox when it ends, as all other actors do.
+// A broker that closes its mailbox when it ends, as all other actors do, and each of its connections.
 //
 // CAF 0.17.6 leaves the mailbox of a broker open: `abstract_broker::cleanup` passes by that of `scheduled_actor`, which
 // closes it. So a request that comes later is never answered, and whatever a message holds stays there until the last
 // handle to the broker goes.
+//
+// And its event loop takes what one round adds and removes together: a connection that is added and closed in the same
+// round is neither watched nor ever told to go, and keeps its descriptor for good. So connections are closed a round
+// later.
 #pragma once
 
 #include <caf/io/broker.hpp>
+#include <caf/io/network/multiplexer.hpp>
 
 #include <utility>
 
 namespace cluster_channel::detail {
+
+/// Runs `f()` in the next round of the broker's event loop, and keeps the broker until then. Call it on that loop.
+template <class F>
+void in_next_round(caf::io::broker& self, F f) {
+  self.backend().post([keeps = caf::strong_actor_ptr{self.ctrl()}, f = std::move(f)]() mutable { f(); });
+}
 
 class closing_broker : public caf::io::broker {
 public:
   using caf::io::broker::broker;
 
   bool cleanup(caf::error&& reason, caf::execution_unit* host) override {
-    close_all();
+    in_next_round(*this, [this] { close_all(); });
     // NOLINTNEXTLINE(bugprone-parent-virtual-call): that of the parent is what leaves it open
     return caf::scheduled_actor::cleanup(std::move(reason), host);
   }

@@ -5,16 +5,22 @@
 #include <cluster_channel/actors/child_proxy.hpp>
 #include <cluster_channel/serialization/codec.hpp>
 
+#include <caf/io/middleman.hpp>
+#include <caf/io/network/multiplexer.hpp>
 #include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
 #include <gtest/gtest.h>
 
 #include <array>
 #include <chrono>
+#include <fcntl.h>
+#include <functional>
+#include <future>
 #include <memory>
 #include <optional>
 #include <poll.h>
 #include <sys/socket.h>
+#include <thread>
 #include <unistd.h>
 #include <utility>
 #include <vector>
@@ -25,9 +31,11 @@ inline constexpr auto deadline = std::chrono::seconds{10};
 
 class ChildProxy : public ::testing::Test {
 protected:
-  void start(void (*change)(pool_options&) = nullptr) {
+  /// Starts the proxy. What `at_once` sends it, it has in its mailbox when it starts.
+  void start(void (*change)(pool_options&) = nullptr, const std::function<void(const caf::actor&)>& at_once = nullptr) {
     int fds[2];
     ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    link_ = fds[0];
     child_ = fds[1];
     auto settings = std::make_shared<link_settings>();
     settings->options.executable = "child";
@@ -36,7 +44,18 @@ protected:
     if (change)
       change(settings->options);
     // This scoped actor stands for the supervisor as well as for the router.
-    proxy_ = spawn_child_proxy(system_, actor_of(self_), actor_of(self_), {7, 4711, fds[0]}, settings);
+    const auto spawn = [&] {
+      proxy_ = spawn_child_proxy(system_, actor_of(self_), actor_of(self_), {7, 4711, fds[0]}, settings);
+    };
+    if (!at_once)
+      return spawn();
+    std::promise<void> done;
+    system_.middleman().backend().post([&] {
+      spawn();
+      at_once(proxy_);
+      done.set_value();
+    });
+    done.get_future().get();
   }
 
   ~ChildProxy() override {
@@ -79,6 +98,17 @@ protected:
     }
   }
 
+  /// Whether the proxy closes its descriptor in time.
+  bool closes_its_end() const {
+    const auto until = std::chrono::steady_clock::now() + deadline;
+    while (::fcntl(link_, F_GETFD) >= 0) {
+      if (std::chrono::steady_clock::now() > until)
+        return false;
+      std::this_thread::yield();
+    }
+    return true;
+  }
+
   /// The next event of type T from the proxy.
   template <class T>
   std::optional<T> event() {
@@ -111,6 +141,7 @@ protected:
   caf::scoped_actor self_{system_};
   caf::actor proxy_;
   frame_reader reader_;
+  int link_ = -1; // the proxy's end
   int child_ = -1;
 };
 

@@ -66,6 +66,20 @@ TEST_F(ChildProxy, GreetingThatEndsWithTheProcessAsksWhetherItIsAChild) {
   EXPECT_THAT(event.cause.text, HasSubstr("before it said hello: is child a cluster_channel child?"));
 }
 
+// CAF's event loop forgets a connection that is added and closed in one of its rounds.
+
+TEST_F(ChildProxy, ThatEndsAsItStartsClosesItsLink) {
+  start(nullptr, [](const caf::actor& proxy) { caf::anon_send_exit(proxy, caf::exit_reason::kill); });
+  EXPECT_TRUE(closes_its_end());
+}
+
+TEST_F(ChildProxy, ThatShutsItsLinkAsItStartsClosesIt) {
+  start(nullptr, [](const caf::actor& proxy) { caf::anon_send(proxy, shut_link{}); });
+  hang_up();
+  exit({false, 0});
+  EXPECT_TRUE(closes_its_end());
+}
+
 // -- serving ------------------------------------------------------------------
 
 TEST_F(ChildProxy, ServingWritesCallsAndPassesOnAnswers) {

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "process_kit.hpp"
+#include <chrono>
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
@@ -256,9 +257,14 @@ TEST(OwnImage, IsNamedByItsPathInItsArguments) {
                                  .args = {"--gtest_filter=DISABLED_InACopy.Waits", "--gtest_also_run_disabled_tests"}},
                                 events.listener());
   host->launch(1);
-  std::ifstream in{"/proc/" + std::to_string(events.wait_for<process_started>(1).pid) + "/cmdline"};
+  const auto cmdline = "/proc/" + std::to_string(events.wait_for<process_started>(1).pid) + "/cmdline";
   std::string name;
-  std::getline(in, name, '\0');
+  // While exec replaces the memory there is none to read the arguments from.
+  const auto until = std::chrono::steady_clock::now() + patience;
+  while (name.empty() && std::chrono::steady_clock::now() < until) {
+    std::ifstream in{cmdline};
+    std::getline(in, name, '\0');
+  }
   EXPECT_EQ(name, this_executable());
 }
 

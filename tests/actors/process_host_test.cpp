@@ -671,7 +671,7 @@ TEST(ProcessHost, StartsTheChildWithDefaultSignals) {
   std::optional<replaced_fd> stdin_now{std::in_place, STDIN_FILENO, in.read()};
   event_log events;
   line_log lines;
-  process_spec spec{.executable = "cat", .args = {"/proc/self/status", "-"}};
+  process_spec spec{.executable = "cat", .args = {"/proc/self/status", "-"}, .input = input_mode::inherit};
   spec.on_output = lines.callback();
   auto host = make_process_host(spec, events.listener());
   host->launch(1);

@@ -230,12 +230,14 @@ TEST_F(ChildChannel, AnAnswerDoesNotWaitForALongHandlerBehindIt) {
 }
 
 TEST_F(ChildChannel, AnAnswerIsOnItsWayBeforeTheNextHandlerStarts) {
-  std::atomic<bool> was_there{false};
+  bool was_there = false;
+  std::latch looked{1};
   start([&](test_events& bus) {
     echo(bus);
     bus.ping.on([&] {
       pollfd readable{master_, POLLIN, 0};
       was_there = ::poll(&readable, 1, 0) == 1;
+      looked.count_down();
     });
   });
   greet();
@@ -246,9 +248,10 @@ TEST_F(ChildChannel, AnAnswerIsOnItsWayBeforeTheNextHandlerStarts) {
   ASSERT_FALSE(write_frame(out, make_request(1, "echo", std::string{"quick"}), default_frame_bytes_max));
   ASSERT_FALSE(write_frame(out, request{2, "ping", default_param, {}}, default_frame_bytes_max));
   send_bytes(out);
-  EXPECT_TRUE(receive_answer());
-  EXPECT_TRUE(receive_answer());
+  looked.wait(); // who reads before takes away what is looked for
   EXPECT_TRUE(was_there);
+  EXPECT_TRUE(receive_answer());
+  EXPECT_TRUE(receive_answer());
 }
 
 TEST_F(ChildChannel, AnAnswerThatWaitsForOthersIsNotedWhereTheMasterFindsIt) {

@@ -364,7 +364,7 @@ TEST(Death, ByATypeMismatchNamesBothSides) {
 
 // A launch takes a few milliseconds; under a sanitizer, one of which makes a fork of a vfork, more than a hundred.
 // Nodes must live long enough to be killed at work.
-#if CLUSTER_CHANNEL_SANITIZED
+#ifdef CLUSTER_CHANNEL_SANITIZED
 constexpr auto kill_period = 300ms;
 #else
 constexpr auto kill_period = 20ms;
