@@ -177,6 +177,9 @@ struct networked : caf::actor_system_config {
 };
 
 TEST(CafMessage, TravelsBetweenTwoActorSystems) {
+#ifdef CLUSTER_CHANNEL_UNDER_TSAN
+  GTEST_SKIP() << "CAF's network layer is not instrumented: ThreadSanitizer takes all of it for races";
+#endif
   networked here_config;
   networked there_config;
   caf::actor_system here{here_config};

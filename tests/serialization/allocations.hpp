@@ -5,6 +5,13 @@
 
 namespace cluster_channel::test {
 
+/// Whether allocations are seen at all. ThreadSanitizer has its own `operator new`.
+#ifdef CLUSTER_CHANNEL_UNDER_TSAN
+inline constexpr bool allocations_are_seen = false;
+#else
+inline constexpr bool allocations_are_seen = true;
+#endif
+
 /// Watches this thread's `operator new` from its construction on.
 class allocation_watch {
 public:

@@ -27,6 +27,11 @@ F* next(const char* mangled_name) {
   return reinterpret_cast<F*>(result);
 }
 
+/// Stands for all that was ever sent to the actor: not its own address, which stands for what it has done.
+void* mailbox_of(caf::abstract_actor* self) {
+  return reinterpret_cast<char*>(self) + 1;
+}
+
 } // namespace
 
 namespace caf {
@@ -38,6 +43,7 @@ void scheduled_actor::enqueue(mailbox_element_ptr ptr, execution_unit* eu) {
   static auto* const call = next<function>("_ZN3caf15scheduled_actor7enqueueESt10unique_ptrINS_15mailbox_elementENS_"
                                            "6detail8disposerEEPNS_14execution_unitE");
   __tsan_release(ptr.get());
+  __tsan_release(mailbox_of(this));
   call(this, std::move(ptr), eu);
 }
 
@@ -46,6 +52,7 @@ void blocking_actor::enqueue(mailbox_element_ptr ptr, execution_unit* eu) {
   static auto* const call = next<function>("_ZN3caf14blocking_actor7enqueueESt10unique_ptrINS_15mailbox_elementENS_"
                                            "6detail8disposerEEPNS_14execution_unitE");
   __tsan_release(ptr.get());
+  __tsan_release(mailbox_of(this));
   call(this, std::move(ptr), eu);
 }
 
@@ -54,6 +61,22 @@ intrusive::task_result blocking_actor::mailbox_visitor::operator()(mailbox_eleme
   static auto* const call = next<function>("_ZN3caf14blocking_actor15mailbox_visitorclERNS_15mailbox_elementE");
   __tsan_acquire(&x);
   return call(this, x);
+}
+
+// -- what is sent happens before it is thrown away ----------------------------
+
+bool scheduled_actor::cleanup(error&& reason, execution_unit* host) {
+  using function = bool(scheduled_actor*, error&&, execution_unit*);
+  static auto* const call = next<function>("_ZN3caf15scheduled_actor7cleanupEONS_5errorEPNS_14execution_unitE");
+  __tsan_acquire(mailbox_of(this));
+  return call(this, std::move(reason), host);
+}
+
+bool blocking_actor::cleanup(error&& reason, execution_unit* host) {
+  using function = bool(blocking_actor*, error&&, execution_unit*);
+  static auto* const call = next<function>("_ZN3caf14blocking_actor7cleanupEONS_5errorEPNS_14execution_unitE");
+  __tsan_acquire(mailbox_of(this));
+  return call(this, std::move(reason), host);
 }
 
 // -- an actor runs on one thread at a time, after it was made -----------------
