@@ -46,12 +46,10 @@ struct callable_shape<void> {
 /// value.
 template <class Request, class... Ts>
 constexpr bool request_is_kept() {
-  if constexpr (sizeof...(Ts) == 0 || std::is_void_v<Request>) // NOLINT(bugprone-branch-clone): each is a case
-    return true;
-  else if constexpr (number_or_none<Request>)
-    return true;
-  else
+  if constexpr (sizeof...(Ts) > 0 && !std::is_void_v<Request> && !number_or_none<Request>)
     return loses_nothing<boost::mp11::mp_first<boost::mp11::mp_list<Ts...>>, Request>();
+  else
+    return true;
 }
 
 template <class Request, class... Ts>

@@ -91,17 +91,14 @@ inline constexpr std::size_t counted_elements_max = 1024;
 
 template <class T>
 constexpr bool describes_all_members() {
-  if constexpr (leaves_out_members<T> || !std::is_aggregate_v<T>) {
-    return true;
-  } else {
+  if constexpr (!leaves_out_members<T> && std::is_aggregate_v<T>) {
     constexpr auto count = described_elements<T>();
-    if constexpr (count > counted_elements_max) // NOLINT(bugprone-branch-clone): each is a case
-      return true;
-    else if constexpr (!has_more_elements_than<T, count>())
-      return true;
-    else
-      return !has_more_elements_than<T, count + empty_bases<T>() - described_empty_bases<T>()>();
+    if constexpr (count <= counted_elements_max) {
+      if constexpr (has_more_elements_than<T, count>())
+        return !has_more_elements_than<T, count + empty_bases<T>() - described_empty_bases<T>()>();
+    }
   }
+  return true;
 }
 
 } // namespace detail
