@@ -28,12 +28,9 @@ public:
     std::push_heap(heap_.begin(), heap_.end(), later);
   }
 
-  /// Takes out the calls whose deadline is not after `now`, the earliest first, including those answered meanwhile.
-  std::vector<call_id> expire(clock::time_point now) {
-    std::vector<call_id> result;
-    while (!heap_.empty() && heap_.front().first <= now)
-      result.push_back(take_front());
-    return result;
+  /// Takes out the call with the earliest deadline if that is not after `now`, be it answered meanwhile or not.
+  std::optional<call_id> take_due(clock::time_point now) {
+    return heap_.empty() || heap_.front().first > now ? std::nullopt : std::optional{take_front()};
   }
 
   /// The earliest deadline of a call of which `is_open(call)` is true; drops those before it.

@@ -11,6 +11,7 @@
 #include <caf/timespan.hpp>
 
 #include <memory>
+#include <new>
 #include <string>
 #include <utility>
 #include <variant>
@@ -59,7 +60,15 @@ public:
       : pending_call{std::make_shared<const std::string>(std::move(to_slot)), share_param(std::move(its_param)),
                      std::move(request), std::move(sink)} {}
 
-  ~pending_call() override { fail(errc::channel_closed, "the channel was closed before the call was answered"); }
+  ~pending_call() override {
+    if (finished())
+      return;
+    try {
+      fail(errc::channel_closed, "the channel was closed before the call was answered");
+    } catch (const std::bad_alloc&) {
+      finish(failure{.code = errc::channel_closed});
+    }
+  }
 
   /// Ends the call; the first end wins, later ones are dropped. A failure without slot and parameter gets those of
   /// the call, and one that says nothing says so.
@@ -67,12 +76,15 @@ public:
     auto sink = std::exchange(sink_, nullptr);
     if (!sink)
       return;
-    if (auto* what = std::get_if<failure>(&result)) {
-      make_telling(*what);
-      if (what->slot.empty()) {
-        what->slot = slot;
-        what->param = param;
+    try {
+      if (auto* what = std::get_if<failure>(&result)) {
+        make_telling(*what);
+        if (what->slot.empty()) {
+          what->slot = slot;
+          what->param = param;
+        }
       }
+    } catch (const std::bad_alloc&) { // it says less then
     }
     sink->answered(std::move(result));
   }

@@ -1,4 +1,5 @@
 #include <cluster_channel/actors/detail/child_setup.hpp>
+#include <cluster_channel/actors/detail/guarded.hpp>
 #include <cluster_channel/actors/detail/output_forwarder.hpp>
 #include <cluster_channel/actors/detail/signals.hpp>
 #include <cluster_channel/actors/detail/unique_fd.hpp>
@@ -261,10 +262,12 @@ public:
   boost_process_host& operator=(const boost_process_host&) = delete;
 
   ~boost_process_host() override {
-    boost::asio::post(context_, [this] {
-      closing_ = true;
-      for (auto& [node, process] : processes_)
-        send_signal(process, SIGKILL);
+    detail::until_there_is_memory([this] {
+      boost::asio::post(context_, [this] {
+        closing_ = true;
+        for (auto& [node, process] : processes_)
+          send_signal(process, SIGKILL);
+      });
     });
     work_.reset(); // the thread ends when the last process is reaped
     thread_.join();
@@ -335,13 +338,7 @@ private:
   /// A listener that lacks memory is told again until it has some: a lost event would leave its node in between for
   /// ever.
   void tell(const process_event& event) {
-    for (;;)
-      try {
-        listener_(event);
-        return;
-      } catch (const std::bad_alloc&) {
-        std::this_thread::sleep_for(std::chrono::milliseconds{1});
-      }
+    detail::until_there_is_memory([&] { listener_(event); });
   }
 
   void launch_now(node_id node, const program& what) {
@@ -349,9 +346,11 @@ private:
       return;
     const auto failed = [&](int code, const std::string& reason) {
       processes_.erase(node);
-      tell(process_failed{node,
-                          make_error(errc::launch_failed, "cannot launch " + what.spec.executable + ": " + reason),
-                          is_permanent(code)});
+      detail::until_there_is_memory([&] {
+        tell(process_failed{node,
+                            make_error(errc::launch_failed, "cannot launch " + what.spec.executable + ": " + reason),
+                            is_permanent(code)});
+      });
     };
     try {
       start(node, what, failed);
@@ -416,7 +415,9 @@ private:
   }
 
   void await_end(node_id node, process& running) {
-    running.pidfd.async_wait(descriptor::wait_read, [this, node](boost::system::error_code) { look_at(node); });
+    detail::until_there_is_memory([&] {
+      running.pidfd.async_wait(descriptor::wait_read, [this, node](boost::system::error_code) { look_at(node); });
+    });
   }
 
   /// Reaps the process of `node` if it has ended. What its group still has is killed first: until it is reaped, nobody
@@ -442,7 +443,7 @@ private:
     }
     processes_.erase(pos);
     if (output_)
-      output_->child_ended(node);
+      detail::until_there_is_memory([&] { output_->child_ended(node); });
     tell(process_exited{node, status});
   }
 

@@ -15,12 +15,20 @@ bool registration_table::add(node_id node, const std::string& slot, const std::s
   auto pos = params_of_slot->second.try_emplace(param).first;
   const key_view key{params_of_slot->first, pos->first};
   auto& x = pos->second;
+  const auto was_expected = known && x.nodes.empty();
+  try {
+    its.insert(key);
+    x.nodes.insert(node);
+  } catch (...) { // no memory: as if it had not been announced
+    its.erase(key);
+    if (!known)
+      params_of_slot->second.erase(pos);
+    throw;
+  }
   if (!known)
     bytes_ += key.bytes();
-  else if (x.nodes.empty() && expected_.erase(x.turn) > 0)
+  else if (was_expected && expected_.erase(x.turn) > 0)
     expected_bytes_ -= key.bytes();
-  its.insert(key);
-  x.nodes.insert(node);
   return !known;
 }
 

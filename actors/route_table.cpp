@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <new>
 
 namespace cluster_channel {
 
@@ -22,11 +23,17 @@ bool route_table::submit(call_id call, std::size_t size, bool held) {
   const auto goes_out_at_once = !held && in_line() < free_places_;
   if (!goes_out_at_once && !has_room_for(size))
     return false;
-  if (held)
-    ++held_;
-  else
-    line_.push_back(call);
   waiting_.emplace(call, waiting_call{size, held});
+  if (held) {
+    ++held_;
+  } else {
+    try {
+      line_.push_back(call);
+    } catch (...) {
+      waiting_.erase(call);
+      throw;
+    }
+  }
   waiting_bytes_ += size;
   hold_launches_ = false;
   return true;
@@ -36,21 +43,27 @@ void route_table::release(call_id call) {
   auto pos = waiting_.find(call);
   if (pos == waiting_.end() || !pos->second.held)
     return;
+  released_.insert(call);
   pos->second.held = false;
   --held_;
-  released_.insert(call);
 }
 
 void route_table::node_ready(node_id node) {
-  if (launching_ > 0)
-    --launching_;
-  hold_launches_ = false;
   const auto [pos, added] = nodes_.try_emplace(node);
   if (!added)
     return;
   pos->second.age = std::numeric_limits<std::uint64_t>::max() - ++uses_;
-  free_places_ += limits_.calls_per_node;
+  try {
+    pos->second.place = with_room_.extract(with_room_.insert({0, pos->second.age, node}).first);
+  } catch (...) {
+    nodes_.erase(pos);
+    throw;
+  }
   enlist(node, pos->second);
+  if (launching_ > 0)
+    --launching_;
+  hold_launches_ = false;
+  free_places_ += limits_.calls_per_node;
 }
 
 bool route_table::complete(node_id node, call_id call) {
@@ -125,8 +138,17 @@ std::vector<call_id> route_table::withdraw_all() {
   return result;
 }
 
-route_table::plan route_table::dispatch() {
+route_table::plan route_table::dispatch() noexcept {
   plan out;
+  try {
+    assign(out);
+  } catch (const std::bad_alloc&) {
+    out.starved = front();
+  }
+  return out;
+}
+
+void route_table::assign(plan& out) {
   // Idle nodes first.
   while (in_line() > 0 && idle_ > 0)
     assign_front(out);
@@ -142,7 +164,6 @@ route_table::plan route_table::dispatch() {
   // Then nodes with room. Calls for which a node is being launched wait for it rather than queue up behind another.
   while (in_line() > launching_ && may_take_more())
     assign_front(out);
-  return out;
 }
 
 bool route_table::has_room_for(std::size_t size) const noexcept {
@@ -155,55 +176,65 @@ bool route_table::in_line(call_id call) const {
   return pos != waiting_.end() && !pos->second.held;
 }
 
-void route_table::enlist(node_id node, const node_entry& entry) {
+void route_table::enlist(node_id node, node_entry& entry) noexcept {
   const auto load = entry.running.size();
   idle_ += load == 0 ? 1 : 0;
   if (load >= limits_.calls_per_node)
     return;
-  if (spare_room_.empty()) {
-    with_room_.insert({load, entry.age, node});
-    return;
-  }
-  spare_room_.value() = {load, entry.age, node};
-  with_room_.insert(std::move(spare_room_));
+  entry.place.value() = {load, entry.age, node};
+  with_room_.insert(std::move(entry.place));
 }
 
-void route_table::delist(node_id node, const node_entry& entry) {
+void route_table::delist(node_id node, node_entry& entry) noexcept {
   const auto load = entry.running.size();
   idle_ -= load == 0 ? 1 : 0;
   if (load < limits_.calls_per_node)
-    spare_room_ = with_room_.extract({load, entry.age, node});
+    entry.place = with_room_.extract({load, entry.age, node});
 }
 
-/// The oldest call of the line.
-std::optional<call_id> route_table::take_front() {
+/// The oldest call of the line, of which there is one.
+call_id route_table::front() {
   while (!line_.empty() && !in_line(line_.front()))
     line_.pop_front();
-  if (released_.empty() && line_.empty())
-    return std::nullopt;
-  if (released_.empty() || (!line_.empty() && line_.front() < *released_.begin())) {
-    const auto call = line_.front();
-    line_.pop_front();
-    return call;
-  }
-  return released_.extract(released_.begin()).value();
+  if (released_.empty() || (!line_.empty() && line_.front() < *released_.begin()))
+    return line_.front();
+  return *released_.begin();
 }
 
-/// Gives the oldest call of the line, of which there is one, to the node that is to have it.
-void route_table::assign_front(plan& out) {
-  const auto call = take_front().value();
+/// Takes that call, `call`, out of the line.
+void route_table::take_front(call_id call) noexcept {
+  if (!line_.empty() && line_.front() == call)
+    line_.pop_front();
+  else
+    released_.erase(released_.begin());
   const auto pos = waiting_.find(call);
   waiting_bytes_ -= pos->second.size;
   waiting_.erase(pos);
+}
+
+/// Gives the oldest call of the line, of which there is one, to the node that is to have it. Changes nothing if there
+/// is no memory for that.
+void route_table::assign_front(plan& out) {
+  const auto call = front();
   const auto node = with_room_.begin()->node;
   auto& entry = nodes_.at(node);
+  const auto load = entry.running.size();
+  out.assign.push_back({call, node});
+  try {
+    running_.emplace(call, running_call{node, load});
+    entry.running.push_back(call);
+  } catch (...) {
+    out.assign.pop_back();
+    running_.erase(call);
+    throw;
+  }
+  entry.running.pop_back(); // there is room for it now
+  take_front(call);
   delist(node, entry);
-  running_.emplace(call, running_call{node, entry.running.size()});
   entry.running.push_back(call);
   entry.age = std::numeric_limits<std::uint64_t>::max() - ++uses_;
   --free_places_;
   enlist(node, entry);
-  out.assign.push_back({call, node});
 }
 
 } // namespace cluster_channel

@@ -13,7 +13,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <optional>
 #include <set>
 #include <vector>
 
@@ -41,6 +40,7 @@ public:
   struct plan {
     std::vector<assignment> assign; ///< in the order in which the calls came
     std::size_t launch = 0;         ///< how many new nodes to start
+    call_id starved = 0;            ///< there was no memory to assign this call, nor those after it; 0: there was
   };
 
   explicit route_table(const route_limits& limits);
@@ -77,8 +77,9 @@ public:
   [[nodiscard]] std::vector<call_id> withdraw_all();
 
   /// Assigns what can be assigned and counts what must be launched. To be called after every change above; calling it
-  /// again without a change plans nothing.
-  [[nodiscard]] plan dispatch();
+  /// again without a change plans nothing. For a lack of memory see `plan::starved`; the functions above change nothing
+  /// then, and throw `std::bad_alloc`.
+  [[nodiscard]] plan dispatch() noexcept;
 
   /// From now on no node is launched to keep `nodes_min`.
   void stop_refilling() noexcept { limits_.nodes_min = 0; }
@@ -106,6 +107,7 @@ private:
   struct node_entry {
     std::uint64_t age = 0;
     std::vector<call_id> running;
+    std::set<room>::node_type place = {}; // its place in with_room_, while it is not there
   };
 
   /// A call that waits: in the line, or held.
@@ -125,9 +127,11 @@ private:
   std::size_t in_line() const noexcept { return waiting_.size() - held_; }
   bool in_line(call_id call) const;
   bool may_take_more() const noexcept { return !with_room_.empty(); }
-  void enlist(node_id node, const node_entry& entry);
-  void delist(node_id node, const node_entry& entry);
-  std::optional<call_id> take_front();
+  void enlist(node_id node, node_entry& entry) noexcept;
+  void delist(node_id node, node_entry& entry) noexcept;
+  call_id front();
+  void take_front(call_id call) noexcept;
+  void assign(plan& out);
   void assign_front(plan& out);
 
   route_limits limits_;
@@ -137,7 +141,6 @@ private:
   boost::unordered_flat_map<call_id, running_call> running_;
   boost::unordered_flat_map<node_id, node_entry> nodes_; // ready nodes
   std::set<room> with_room_;                             // ready nodes with load < calls_per_node
-  std::set<room>::node_type spare_room_;                 // saves an allocation for each call
   std::size_t held_ = 0;
   std::size_t idle_ = 0;
   std::size_t free_places_ = 0; // of all ready nodes together

@@ -1,4 +1,5 @@
 #include <cluster_channel/actors/detail/closing_broker.hpp>
+#include <cluster_channel/actors/detail/guarded.hpp>
 #include <cluster_channel/actors/detail/saturating.hpp>
 #include <cluster_channel/actors/requester.hpp>
 #include <cluster_channel/actors/router.hpp>
@@ -9,6 +10,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <new>
 
 namespace cluster_channel {
 
@@ -138,19 +140,22 @@ caf::message_handler router_state::pool_events() {
         submit(from_request(msg));
         dispatch();
       },
-      [this](const fan_out_ptr& calls) { submit_to_all(*calls); },
-      [this](const node_ready& event) { node_is_ready(event); },
+      [this](const fan_out_ptr& calls) { broadcast(*calls); },
+      detail::insisting([this](const node_ready& event) { node_is_ready(event); }),
       [this](const node_gone& event) { node_is_gone(event); },
-      [this](const launches_gave_up& event) { launches_failed(event); },
+      detail::insisting([this](const launches_gave_up& event) { launches_failed(event); }),
       [this](node_announcement& event) { node_announced(event); },
-      [this](const announce_to_nodes& msg) { announce(msg); },
+      detail::insisting([this](const announce_to_nodes& msg) { announce(msg); }),
       [this](child_call& call) { child_calls(call); },
       [this](child_answer& msg) { answer_child(std::move(msg)); },
-      [this](const node_introduced& event) { node_is_introduced(event); },
+      detail::insisting([this](const node_introduced& event) { node_is_introduced(event); }),
       [this](attach_bus& msg) { attach(std::move(msg.courier)); },
       [this](const answers_may_go& msg) { let_answers_go(msg); },
       [this](const bus_has_room&) { bus_feed_->send_more(); },
-      [this](const outbox_is_due&) { empty_outbox(); },
+      [this](const outbox_is_due&) {
+        if (!empty_outbox())
+          dispatch();
+      },
       [this](const refill&) {
         refill_due_ = false;
         table_.try_launches();
@@ -187,8 +192,10 @@ void router_state::take_from_inbox() {
   }
   dispatch();
   inbox_->arrived(calls, bytes); // only now, so that they count all the time
-  if (!taken_.empty() && !std::exchange(taking_later_, true))
-    caf::anon_send(caf::actor_cast<caf::actor>(self_), take_more{});
+  if (!taken_.empty() && !taking_later_) {
+    detail::insist([this] { caf::anon_send(caf::actor_cast<caf::actor>(self_), take_more{}); });
+    taking_later_ = true;
+  }
 }
 
 void router_state::take(std::shared_ptr<inbox_item> item) {
@@ -197,7 +204,7 @@ void router_state::take(std::shared_ptr<inbox_item> item) {
     submit(std::static_pointer_cast<pending_call>(std::move(item)));
     break;
   case inbox_item::kind::broadcast:
-    submit_to_all(static_cast<fan_out&>(*item));
+    broadcast(static_cast<fan_out&>(*item));
     break;
   case inbox_item::kind::other:
     std::visit([this](auto& msg) { take(msg); }, static_cast<bus_message&>(*item).what);
@@ -214,26 +221,47 @@ void router_state::submit(pending_call_ptr call) {
     return;
   }
   const auto id = ++last_id_;
-  const auto held = must_be_held(*call);
-  if (!(held ? table_.submit_held(id, call->data.size()) : table_.submit(id, call->data.size()))) {
-    call->fail(errc::buffer_full, buffer_full_text(table_.waiting(), table_.waiting_bytes()));
-    return;
+  try {
+    const auto held = must_be_held(*call);
+    if (!(held ? table_.submit_held(id, call->data.size()) : table_.submit(id, call->data.size()))) {
+      call->fail(errc::buffer_full, buffer_full_text(table_.waiting(), table_.waiting_bytes()));
+      return;
+    }
+    auto& open = calls_[id];
+    open.call = std::move(call);
+    open.held = held;
+    if (held)
+      held_[{open.call->slot, open.call->param}].insert(id);
+    use_own_limits(*open.call);
+    open.submitted_at = self_->clock().now();
+    watch(id, open);
+  } catch (const std::bad_alloc&) {
+    table_.withdraw(id);
+    if (calls_.contains(id))
+      finish(id, out_of_memory());
+    else
+      call->finish(out_of_memory());
   }
-  if (held)
-    held_[{call->slot, call->param}].insert(id);
-  use_own_limits(*call);
-  auto& open = calls_[id];
-  open.call = std::move(call);
-  open.submitted_at = self_->clock().now();
-  open.held = held;
-  watch(id, open);
+}
+
+/// The end of a call for which there was no memory. Needs none.
+failure router_state::out_of_memory() noexcept {
+  return {.code = errc::buffer_full, .text = "out of memory"};
+}
+
+void router_state::broadcast(fan_out& calls) {
+  try {
+    submit_to_all(calls);
+  } catch (const std::bad_alloc&) { // what was not handed over ends as it is dropped
+  }
 }
 
 void router_state::submit_to_all(fan_out& calls) {
   if (draining_)
     return; // it ends with channel_closed as it is dropped
   dispatch();
-  empty_outbox(); // it comes after the calls before it
+  if (!empty_outbox()) // it comes after the calls before it
+    dispatch();
   std::vector<node_id> nodes;
   for (const auto& entry : proxies_)
     nodes.push_back(entry.first);
@@ -263,7 +291,8 @@ void router_state::submit_to_all(fan_out& calls) {
                      .broadcast = true};
     watch(id, open);
   }
-  empty_outbox();
+  if (!empty_outbox())
+    dispatch();
 }
 
 /// Whether one more run of a broadcast, with a request of `size` bytes, can be open. What was sent to a node that is
@@ -276,17 +305,21 @@ bool router_state::may_broadcast(std::size_t size) const {
 
 void router_state::node_announced(node_announcement& event) {
   if (const auto* added = std::get_if<handler_registered>(&event.what)) {
-    if (!registrations_.add(event.node, added->slot, added->param))
+    bool is_new = false;
+    detail::insist([&] { is_new = registrations_.add(event.node, added->slot, added->param); });
+    if (!is_new)
       return;
-    release_held({added->slot, added->param});
-    tell_bus({added->slot, added->param}, true);
+    detail::insist([&] { release_held({added->slot, added->param}); });
+    detail::insist([&] { tell_bus({added->slot, added->param}, true); });
     dispatch();
   } else if (const auto* removed = std::get_if<handler_unregistered>(&event.what)) {
-    if (registrations_.remove(event.node, removed->slot, removed->param))
-      tell_bus({removed->slot, removed->param}, false);
+    bool was_last = false;
+    detail::insist([&] { was_last = registrations_.remove(event.node, removed->slot, removed->param); });
+    if (was_last)
+      detail::insist([&] { tell_bus({removed->slot, removed->param}, false); });
   } else if (const auto* list = std::get_if<event_list>(&event.what)) {
     if (bus_feed_)
-      bus_feed_->ignored(*list);
+      detail::insist([&] { bus_feed_->ignored(*list); });
   }
 }
 
@@ -380,14 +413,19 @@ void router_state::node_is_ready(const node_ready& event) {
 void router_state::node_is_gone(const node_gone& event) {
   if (proxies_.erase(event.node) == 0)
     return;
-  for (auto& key : registrations_.node_gone(event.node))
-    tell_bus(key, false);
-  undeclare(event.node);
-  auto lost = table_.remove_node(event.node);
-  for (auto pos = broadcasts_.lower_bound({event.node, 0}); pos != broadcasts_.end() && pos->first == event.node; ++pos)
-    lost.push_back(pos->second);
-  std::sort(lost.begin(), lost.end());
-  fail_all(lost, event.cause);
+  fail_all(table_.remove_node(event.node), event.cause);
+  for (;;) { // each that is finished goes from the set
+    const auto pos = broadcasts_.lower_bound({event.node, 0});
+    if (pos == broadcasts_.end() || pos->first != event.node)
+      break;
+    fail(pos->second, event.cause);
+  }
+  try {
+    for (auto& key : registrations_.node_gone(event.node))
+      tell_bus(key, false);
+    undeclare(event.node);
+  } catch (const std::bad_alloc&) { // calls go on being sent to those that are there, which say what they have not
+  }
   if (event.gave_up) {
     fail_all(table_.launches_failed(0), event.cause);
     refill_later();
@@ -410,21 +448,37 @@ void router_state::calls_are_finished(calls_finished& event) {
 void router_state::hold_answers(calls_finished& event) {
   if (!courier_ || event.calls.empty() || options_.answer_hold_max == std::chrono::milliseconds::zero())
     return;
-  std::vector<call_id> calls;
-  for (const auto& each : event.calls)
-    calls.push_back(each.call);
-  if (!courier_->follow(event.node, calls, follows_.contains(event.node)))
-    return;
-  ++follows_[event.node];
-  for (auto& [id, result] : std::exchange(event.calls, {})) {
-    auto pos = calls_.find(id);
-    if (pos == calls_.end())
-      continue; // timed out before
-    auto& open = pos->second;
-    open.answered = std::make_unique<answer>(std::move(result));
+  try {
+    std::vector<call_id> calls;
+    for (const auto& each : event.calls)
+      calls.push_back(each.call);
+    auto& follows = follows_[event.node];
+    if (!courier_->follow(event.node, calls, follows > 0)) {
+      if (follows == 0)
+        follows_.erase(event.node);
+      return;
+    }
+    ++follows;
+  } catch (const std::bad_alloc&) {
+    return; // rather early than never
+  }
+  for (auto& each : std::exchange(event.calls, {}))
+    hold_answer(each);
+}
+
+void router_state::hold_answer(finished_call& answer) {
+  const auto pos = calls_.find(answer.call);
+  if (pos == calls_.end())
+    return; // timed out before
+  auto& open = pos->second;
+  try {
+    answered_.insert(answer.call);
+    open.answered = std::make_unique<cluster_channel::answer>(std::move(answer.result));
     open.answered_at = self_->clock().now();
-    answered_.insert(id);
-    watch(id, open);
+    watch(answer.call, open);
+  } catch (const std::bad_alloc&) {
+    answered_.erase(answer.call);
+    finish(answer.call, std::move(answer.result));
   }
 }
 
@@ -460,23 +514,30 @@ void router_state::refill_later() {
 
 void router_state::deadline_passed() {
   const auto now = self_->clock().now();
-  for (auto id : deadlines_.expire(now)) {
-    auto pos = calls_.find(id);
-    if (pos == calls_.end())
-      continue;
-    auto& open = pos->second;
-    open.watched = clock::time_point::max();
-    if (deadline_of(open) > now) {
-      watch(id, open); // it has another limit than when this one was noted
-      continue;
-    }
-    failure what{.code = errc::timed_out, .text = overdue_text(open), .node = open.node};
-    table_.withdraw(id); // a running call stays on its node until the node answers
-    finish(id, std::move(what));
-  }
+  while (const auto id = deadlines_.take_due(now))
+    time_out(*id, now);
   if (const auto next = deadlines_.next([this](call_id x) { return calls_.contains(x); }))
     arm(*next);
   dispatch();
+}
+
+void router_state::time_out(call_id id, clock::time_point now) {
+  const auto pos = calls_.find(id);
+  if (pos == calls_.end())
+    return;
+  auto& open = pos->second;
+  open.watched = clock::time_point::max();
+  if (deadline_of(open) > now) {
+    detail::insist([&] { watch(id, open); }); // it has another limit than when this one was noted
+    return;
+  }
+  failure what{.code = errc::timed_out, .node = open.node};
+  try {
+    what.text = overdue_text(open);
+  } catch (const std::bad_alloc&) { // it says less then
+  }
+  table_.withdraw(id); // a running call stays on its node until the node answers
+  finish(id, std::move(what));
 }
 
 void router_state::begin_draining(std::chrono::milliseconds timeout) {
@@ -528,14 +589,17 @@ bool router_state::must_be_held(const pending_call& call) const {
 
 void router_state::release(const std::set<call_id>& calls) {
   for (const auto id : calls) {
-    calls_.at(id).held = false;
     table_.release(id);
+    calls_.at(id).held = false;
   }
 }
 
 void router_state::release_held(const handler_key& key) {
-  if (const auto entry = held_.extract(key); !entry.empty())
-    release(entry.mapped());
+  const auto pos = held_.find(key);
+  if (pos == held_.end())
+    return;
+  release(pos->second);
+  held_.erase(pos); // only now: what lacks memory is tried again
 }
 
 void router_state::release_undeclared() {
@@ -550,7 +614,10 @@ void router_state::release_undeclared() {
 void router_state::declare(node_id node, const std::vector<std::string>& slots) {
   if (declared_by_.empty())
     declared_.clear(); // by nodes that are gone
-  for (const auto& slot : declared_by_[node] = slots)
+  for (const auto& slot : slots)
+    declared_.try_emplace(slot, 0);
+  declared_by_[node] = slots;
+  for (const auto& slot : slots) // from here on no memory is needed
     ++declared_[slot];
 }
 
@@ -594,47 +661,105 @@ void router_state::watch(call_id id, open_call& open) {
   const auto deadline = deadline_of(open);
   if (deadline >= open.watched)
     return;
-  open.watched = deadline;
   deadlines_.add(id, deadline);
   arm(deadline);
+  open.watched = deadline;
 }
 
 void router_state::arm(clock::time_point next) {
-  const auto now = self_->clock().now();
-  if (const auto when = ticks_.arm(now, next))
-    caf::delayed_anon_send(caf::actor_cast<caf::actor>(self_), *when - now, deadline_tick{*when});
+  detail::insist([this, next] {
+    const auto now = self_->clock().now();
+    const auto when = ticks_.arm(now, next);
+    if (!when)
+      return;
+    try {
+      caf::delayed_anon_send(caf::actor_cast<caf::actor>(self_), *when - now, deadline_tick{*when});
+    } catch (...) {
+      ticks_.ticked(*when); // none comes
+      throw;
+    }
+  });
 }
 
 void router_state::dispatch() {
-  const auto plan = table_.dispatch();
-  inbox_->waiting(table_.waiting() + broadcasts_.size() + taken_.size(),
-                  table_.waiting_bytes() + broadcast_bytes_ + taken_.bytes());
-  if (plan.launch > 0)
-    caf::anon_send(supervisor_, launch_nodes{plan.launch});
-  if (plan.assign.empty())
-    return;
+  for (;;) {
+    const auto plan = table_.dispatch();
+    inbox_->waiting(table_.waiting() + broadcasts_.size() + taken_.size(),
+                    table_.waiting_bytes() + broadcast_bytes_ + taken_.bytes());
+    if (plan.launch > 0)
+      launch(plan.launch);
+    const auto all_handed_over = hand_over(plan.assign);
+    if (plan.starved != 0) { // nothing else may come that would look again
+      table_.withdraw(plan.starved);
+      finish(plan.starved, out_of_memory());
+    } else if (all_handed_over) {
+      return;
+    }
+  }
+}
+
+void router_state::launch(std::size_t count) {
+  try {
+    caf::anon_send(supervisor_, launch_nodes{count});
+  } catch (const std::bad_alloc&) {
+    fail_all(table_.launches_failed(count), out_of_memory());
+  }
+}
+
+/// @returns whether no call failed there, which leaves its node to others.
+bool router_state::hand_over(const std::vector<route_table::assignment>& assigned) {
+  if (assigned.empty())
+    return true;
+  bool result = true;
   const auto now = self_->clock().now();
-  for (const auto& [id, node] : plan.assign) {
-    auto& open = calls_.at(id);
-    open.node = node;
-    open.sent_at = now;
-    watch(id, open);
-    outbox_[node].calls.push_back({id, open.call->slot, open.call->param, std::move(open.call->data)});
+  for (const auto& [id, node] : assigned) {
+    try {
+      auto& open = calls_.at(id);
+      open.node = node;
+      open.sent_at = now;
+      watch(id, open);
+      outbox_[node].calls.push_back({id, open.call->slot, open.call->param, std::move(open.call->data)});
+    } catch (const std::bad_alloc&) {
+      give_back(node, id);
+      result = false;
+    }
   }
   // While more messages wait, more calls may follow for the same nodes: those go out together, and then share a system
   // call. The message to itself comes behind what is in the mailbox now.
-  if (self_->mailbox().empty())
-    empty_outbox();
-  else if (!std::exchange(outbox_due_, true))
-    caf::anon_send(caf::actor_cast<caf::actor>(self_), outbox_is_due{});
+  if (!self_->mailbox().empty() && !outbox_due_) {
+    try {
+      caf::anon_send(caf::actor_cast<caf::actor>(self_), outbox_is_due{});
+      outbox_due_ = true;
+    } catch (const std::bad_alloc&) {
+    }
+  }
+  return (outbox_due_ || empty_outbox()) && result;
 }
 
-void router_state::empty_outbox() {
+/// @returns whether no call failed there.
+bool router_state::empty_outbox() {
+  bool result = true;
   outbox_due_ = false;
-  for (auto& [node, batch] : outbox_)
-    if (auto pos = proxies_.find(node); pos != proxies_.end()) // else its calls have failed with it
+  for (auto& [node, batch] : outbox_) {
+    const auto pos = proxies_.find(node);
+    if (pos == proxies_.end())
+      continue; // its calls have failed with it
+    try {
       caf::anon_send(pos->second, std::move(batch));
+    } catch (const std::bad_alloc&) {
+      for (const auto& call : batch.calls)
+        give_back(node, call.id);
+      result = false;
+    }
+  }
   outbox_.clear();
+  return result;
+}
+
+/// Ends a call that there was no memory to send.
+void router_state::give_back(node_id node, call_id id) {
+  table_.complete(node, id);
+  finish(id, out_of_memory());
 }
 
 void router_state::finish(call_id id, answer&& result) {
@@ -667,24 +792,35 @@ void router_state::forget_held(call_id id, const pending_call& call) {
     held_.erase(entry);
 }
 
-void router_state::fail_all(const std::vector<call_id>& calls, const failure& cause) {
-  const auto now = self_->clock().now();
-  for (auto id : calls) {
-    auto pos = calls_.find(id);
-    if (pos == calls_.end())
-      continue;
-    auto what = cause;
-    if (const auto& open = pos->second; open.node != 0) {
-      what.node = open.node;
-      what.ran_for = now - open.sent_at;
-    }
-    finish(id, std::move(what));
+/// Without its texts if there is no memory for them.
+failure router_state::copy_of(const failure& cause) noexcept {
+  try {
+    return cause;
+  } catch (const std::bad_alloc&) {
+    return {.code = cause.code, .pid = cause.pid, .exit_code = cause.exit_code, .signal = cause.signal};
   }
+}
+
+void router_state::fail_all(const std::vector<call_id>& calls, const failure& cause) {
+  for (const auto id : calls)
+    fail(id, cause);
+}
+
+void router_state::fail(call_id id, const failure& cause) {
+  const auto pos = calls_.find(id);
+  if (pos == calls_.end())
+    return;
+  auto what = copy_of(cause);
+  if (const auto& open = pos->second; open.node != 0) {
+    what.node = open.node;
+    what.ran_for = self_->clock().now() - open.sent_at;
+  }
+  finish(id, std::move(what));
 }
 
 void router_state::check_drained() {
   if (draining_ && calls_.empty())
-    caf::anon_send(supervisor_, router_drained{});
+    detail::insist([this] { caf::anon_send(supervisor_, router_drained{}); });
 }
 
 pool_stats router_state::stats() const {

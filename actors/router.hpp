@@ -97,6 +97,7 @@ private:
   void take(const announce_to_nodes& msg) { announce(msg); }
   void take(child_answer& msg) { answer_child(std::move(msg)); }
   void submit(pending_call_ptr call);
+  void broadcast(fan_out& calls);
   void submit_to_all(fan_out& calls);
   void node_announced(node_announcement& event);
   void attach(std::shared_ptr<bus_courier> courier);
@@ -122,6 +123,9 @@ private:
   void use_own_limits(pending_call& call) const;
   bool must_be_held(const pending_call& call) const;
   bool may_broadcast(std::size_t size) const;
+  static failure out_of_memory() noexcept;
+  static failure copy_of(const failure& cause) noexcept;
+  void give_back(node_id node, call_id id);
   static std::string buffer_full_text(std::size_t calls, std::size_t bytes);
   void release(const std::set<call_id>& calls);
   void release_held(const handler_key& key);
@@ -134,10 +138,15 @@ private:
   void watch(call_id id, open_call& open);
   void arm(clock::time_point next);
   void dispatch();
-  void empty_outbox();
+  void launch(std::size_t count);
+  bool hand_over(const std::vector<route_table::assignment>& assigned);
+  bool empty_outbox();
   void hold_answers(calls_finished& event);
+  void hold_answer(finished_call& answer);
+  void time_out(call_id id, clock::time_point now);
   void finish_answered(call_id id);
   void finish(call_id id, answer&& result);
+  void fail(call_id id, const failure& cause);
   void fail_all(const std::vector<call_id>& calls, const failure& cause);
   void check_drained();
   pool_stats stats() const;

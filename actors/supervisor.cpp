@@ -1,3 +1,5 @@
+#include <cluster_channel/actors/detail/guarded.hpp>
+#include <cluster_channel/actors/detail/insisting_actor.hpp>
 #include <cluster_channel/actors/detail/saturating.hpp>
 #include <cluster_channel/actors/supervisor.hpp>
 
@@ -6,6 +8,7 @@
 
 #include <csignal>
 #include <exception>
+#include <new>
 #include <utility>
 
 namespace cluster_channel {
@@ -42,7 +45,7 @@ namespace cluster_channel {
 
 caf::actor spawn_supervisor(caf::actor_system& system, const pool_options& options, const caf::actor& router,
                             proxy_factory make_proxy) {
-  using actor_type = caf::stateful_actor<supervisor_state>;
+  using actor_type = caf::stateful_actor<supervisor_state, detail::insisting_actor>;
   auto result = system.spawn(
       [factory = std::move(make_proxy)](actor_type* self, const pool_options& opts, const caf::actor& its_router) {
         return self->state.start(self, opts, its_router, factory);
@@ -52,9 +55,24 @@ caf::actor spawn_supervisor(caf::actor_system& system, const pool_options& optio
   return result;
 }
 
+namespace {
+
+/// If it throws, the link is still the caller's.
+void tell_supervisor(const caf::actor& supervisor, const process_started& event) {
+  const auto started = std::make_shared<started_process>(event);
+  try {
+    caf::anon_send(supervisor, started);
+  } catch (...) {
+    started->take();
+    throw;
+  }
+}
+
+} // namespace
+
 void tell_supervisor(const caf::actor& supervisor, process_event event) {
   if (const auto* started = std::get_if<process_started>(&event))
-    caf::anon_send(supervisor, std::make_shared<started_process>(*started));
+    tell_supervisor(supervisor, *started);
   else if (auto* failed = std::get_if<process_failed>(&event))
     caf::anon_send(supervisor, std::move(*failed));
   else
@@ -99,7 +117,7 @@ caf::behavior supervisor_state::running() {
   return caf::message_handler{
       [this](const launch_nodes& msg) {
         owed_ += msg.count;
-        launch_owed();
+        detail::insist([this] { launch_owed(); });
       },
       [this](const close_pool& msg) {
         remember_closer();
@@ -117,7 +135,7 @@ caf::behavior supervisor_state::draining() {
   return caf::message_handler{
       [this](const launch_nodes& msg) {
         owed_ += msg.count; // a replacement for calls that still wait
-        launch_owed();
+        detail::insist([this] { launch_owed(); });
       },
       [this](const close_pool&) { remember_closer(); },
       [this](close_query& msg) { closers_.push_back(std::move(msg.answer)); },
@@ -147,18 +165,18 @@ caf::behavior supervisor_state::stopping() {
 
 caf::message_handler supervisor_state::process_events() {
   return {
-      [this](const started_process_ptr& event) { process_is_started(*event); },
+      detail::insisting([this](const started_process_ptr& event) { process_is_started(*event); }),
       [this](const process_started& event) {
         started_process started{event};
         process_is_started(started);
       },
-      [this](const process_failed& event) { process_is_failed(event); },
-      [this](const process_exited& event) { process_is_exited(event); },
-      [this](const node_hello& event) { node_said_hello(event); },
-      [this](const node_gone& event) { node_is_gone(event); },
+      detail::insisting([this](const process_failed& event) { process_is_failed(event); }),
+      detail::insisting([this](const process_exited& event) { process_is_exited(event); }),
+      detail::insisting([this](const node_hello& event) { node_said_hello(event); }),
+      detail::insisting([this](const node_gone& event) { node_is_gone(event); }),
       [this](const backoff_over&) {
         backing_off_ = false;
-        launch_owed();
+        detail::insist([this] { launch_owed(); });
       },
       [this](const node_stable& event) {
         if (auto pos = children_.find(event.node); pos != children_.end() && pos->second.ready)
@@ -167,7 +185,7 @@ caf::message_handler supervisor_state::process_events() {
       [this](const kill_node& event) { host_->signal(event.node, SIGKILL); },
       [this](attach_host& msg) {
         host_ = std::move(msg.host);
-        launch_owed();
+        detail::insist([this] { launch_owed(); });
       },
   };
 }
@@ -184,6 +202,8 @@ void supervisor_state::process_is_started(started_process& started) {
     return; // which closes the link
   }
   auto& child = pos->second;
+  if (child.proxy)
+    return;
   try {
     child.proxy = make_proxy_(caf::actor_cast<caf::actor>(self_), event, child.program);
     started.take(); // the link is the proxy's now
@@ -199,7 +219,7 @@ void supervisor_state::process_is_started(started_process& started) {
                             child.round);
     return;
   }
-  self_->monitor(child.proxy);
+  detail::insist([&] { self_->monitor(child.proxy); });
 }
 
 void supervisor_state::process_is_failed(const process_failed& event) {
@@ -247,10 +267,8 @@ void supervisor_state::node_is_gone(const node_gone& event) {
   if (pos == children_.end() || !pos->second.proxy)
     return;
   auto& child = pos->second;
-  child.proxy = nullptr;
   start_is_over(child);
-  const auto was_ready = std::exchange(child.ready, false);
-  if (was_ready) {
+  if (child.ready) {
     auto for_router = event;
     const auto unstable = !event.served && self_->clock().now() - child.ready_at < stable_after;
     if (!unstable) {
@@ -267,6 +285,8 @@ void supervisor_state::node_is_gone(const node_gone& event) {
     programs_[child.program].failed = true;
     start_failed_for_router(event.permanent, event.cause, child.round);
   }
+  child.ready = false; // only now that the router is told
+  child.proxy = nullptr;
   if (child.reaped) {
     process_left(pos);
     return;
@@ -323,7 +343,13 @@ void supervisor_state::launch_owed() {
     ++programs_[*program].nodes;
     ++programs_[*program].starting;
     --owed_;
-    host_->launch(last_node_, *program);
+    try {
+      host_->launch(last_node_, *program);
+    } catch (const std::bad_alloc&) {
+      forget(children_.find(last_node_));
+      ++owed_;
+      throw;
+    }
   }
 }
 
@@ -389,8 +415,11 @@ std::optional<failure> supervisor_state::start_failed(std::size_t count, bool pe
 }
 
 void supervisor_state::start_failed_for_router(bool permanent, const failure& cause, std::size_t round) {
-  if (auto why = start_failed(1, permanent, cause, round))
-    caf::anon_send(router_, launches_gave_up{std::exchange(owed_, 0), std::move(*why)});
+  auto why = start_failed(1, permanent, cause, round);
+  if (!why)
+    return;
+  caf::anon_send(router_, launches_gave_up{owed_, std::move(*why)});
+  owed_ = 0;
 }
 
 void supervisor_state::process_left(children::iterator pos) {

@@ -9,9 +9,12 @@
 // later.
 #pragma once
 
+#include <cluster_channel/actors/detail/insisting_actor.hpp>
+
 #include <caf/io/broker.hpp>
 #include <caf/io/network/multiplexer.hpp>
 
+#include <new>
 #include <utility>
 
 namespace cluster_channel::detail {
@@ -25,9 +28,18 @@ void in_next_round(caf::io::broker& self, F f) {
 class closing_broker : public caf::io::broker {
 public:
   using caf::io::broker::broker;
+  using caf::io::broker::enqueue;
+
+  void enqueue(caf::mailbox_element_ptr msg, caf::execution_unit*) override {
+    enqueue_insisting(*this, std::move(msg), &backend());
+  }
 
   bool cleanup(caf::error&& reason, caf::execution_unit* host) override {
-    in_next_round(*this, [this] { close_all(); });
+    try {
+      in_next_round(*this, [this] { close_all(); });
+    } catch (const std::bad_alloc&) {
+      close_all();
+    }
     // NOLINTNEXTLINE(bugprone-parent-virtual-call): that of the parent is what leaves it open
     return caf::scheduled_actor::cleanup(std::move(reason), host);
   }

@@ -1,6 +1,8 @@
 // Cuts a stream of bytes into lines. Bounded: a line longer than the limit comes in pieces.
 #pragma once
 
+#include <cluster_channel/actors/detail/guarded.hpp>
+
 #include <algorithm>
 #include <cstddef>
 #include <string>
@@ -20,14 +22,14 @@ public:
       const auto room = line_bytes_max_ - partial_.size();
       const auto end = data.substr(0, room + 1).find('\n');
       if (end == std::string_view::npos && data.size() <= room) {
-        partial_ += data;
+        until_there_is_memory([&] { partial_ += data; });
         return;
       }
       const auto size = std::min(end, room);
       if (partial_.empty()) {
         on_line(data.substr(0, size));
       } else {
-        partial_ += data.substr(0, size);
+        until_there_is_memory([&] { partial_ += data.substr(0, size); });
         on_line(std::string_view{std::exchange(partial_, {})});
       }
       data.remove_prefix(size + (end == std::string_view::npos ? 0 : 1));

@@ -1,4 +1,5 @@
 #include <cluster_channel/actors/detail/child_setup.hpp>
+#include <cluster_channel/actors/detail/guarded.hpp>
 #include <cluster_channel/actors/detail/line_splitter.hpp>
 #include <cluster_channel/actors/detail/output_forwarder.hpp>
 #include <cluster_channel/actors/detail/signals.hpp>
@@ -47,9 +48,11 @@ public:
       : owner_{owner}, pipe_{std::move(from)}, line_{std::move(line)} {}
 
   void wait() {
-    pipe_.async_wait(pipe::wait_read, [self = shared_from_this()](boost::system::error_code ec) {
-      if (!ec && self->pipe_.is_open())
-        self->read();
+    until_there_is_memory([this] {
+      pipe_.async_wait(pipe::wait_read, [self = shared_from_this()](boost::system::error_code ec) {
+        if (!ec && self->pipe_.is_open())
+          self->read();
+      });
     });
   }
 
@@ -86,7 +89,7 @@ private:
   }
 
   void hand_on(std::string_view text) {
-    line_.text = text;
+    until_there_is_memory([&] { line_.text = text; });
     owner_.hand_on(line_);
   }
 
@@ -107,10 +110,12 @@ output_forwarder::output_forwarder(output_callback on_output)
 }
 
 output_forwarder::~output_forwarder() {
-  boost::asio::post(context_, [this] { // runs before the thread is joined, as what `add` posts
-    for (const auto& [name, one] : pumps_)
-      one->drain();
-    pumps_.clear();
+  until_there_is_memory([this] {
+    boost::asio::post(context_, [this] { // runs before the thread is joined, as what `add` posts
+      for (const auto& [name, one] : pumps_)
+        one->drain();
+      pumps_.clear();
+    });
   });
   work_.reset();
   thread_.join();
@@ -125,8 +130,11 @@ output_forwarder::pipe output_forwarder::watch(int fd) {
 
 void output_forwarder::add(pipe from, node_id node, std::int32_t pid, output_stream stream) {
   boost::asio::post(context_, [this, node, pid, stream, from = std::move(from)]() mutable {
-    auto& one = pumps_[{node, stream}];
-    one = std::make_shared<pump>(*this, std::move(from), output_line{node, pid, stream, {}});
+    std::shared_ptr<pump> one;
+    until_there_is_memory([&] {
+      one = std::make_shared<pump>(*this, std::move(from), output_line{node, pid, stream, {}});
+    });
+    until_there_is_memory([&] { pumps_[{node, stream}] = one; });
     one->wait();
   });
 }
@@ -141,7 +149,7 @@ void output_forwarder::child_ended(node_id node) {
 void output_forwarder::leave(const pipe_name& name) {
   if (!pumps_.contains(name))
     return; // read to its end
-  left_.push_back(name);
+  until_there_is_memory([&] { left_.push_back(name); });
   if (left_.size() <= left_pipes_max)
     return;
   const auto oldest = left_.front();
@@ -162,9 +170,12 @@ void output_forwarder::hand_on(const output_line& line) {
   const auto fd = line.stream == output_stream::out ? out_ : err_;
   if (fd < 0)
     return;
-  std::string tagged = "[node " + std::to_string(line.node) + " pid " + std::to_string(line.pid) + "] ";
-  tagged += line.text;
-  tagged += '\n';
+  std::string tagged;
+  until_there_is_memory([&] {
+    tagged = "[node " + std::to_string(line.node) + " pid " + std::to_string(line.pid) + "] ";
+    tagged += line.text;
+    tagged += '\n';
+  });
   write_whole(fd, tagged);
 }
 
