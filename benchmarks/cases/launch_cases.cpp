@@ -66,7 +66,7 @@ void launch(context& with, const std::string& name) {
                            },
                            true});
   for (const auto& entry : with.systems)
-    if (entry.can.one_at_a_time)
+    if (entry.can.launches)
       contestants.push_back({entry.name, [count, &entry] {
                                std::vector<double> times;
                                for (std::size_t i = 0; i < count; ++i)

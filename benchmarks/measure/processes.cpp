@@ -168,7 +168,7 @@ bool pinned::is_possible(pin_mode mode) {
 
 std::string seen_mode(const process_group& group) {
   constexpr int processor = 39;
-  if (group.nodes.empty())
+  if (group.nodes.size() != 1)
     return {};
   return stat_field(group.master, processor) == stat_field(group.nodes.front(), processor) ? name_of(pin_mode::one)
                                                                                            : name_of(pin_mode::apart);

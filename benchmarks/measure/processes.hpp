@@ -59,7 +59,7 @@ private:
   cpu_set_t nodes_;
 };
 
-/// "one core" or "apart": where the main threads of master and node ran last. What pinning wants to know of `free`.
+/// "one core" or "apart": where the main threads of the master and its only node ran last, for those who are not pinned.
 std::string seen_mode(const process_group& group);
 
 /// A stopped process, until this goes.

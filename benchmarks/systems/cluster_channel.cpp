@@ -3,6 +3,7 @@
 #include "systems/systems.hpp"
 #include <algorithm>
 #include <chrono>
+#include <latch>
 #include <stdexcept>
 #include <thread>
 
@@ -142,13 +143,48 @@ private:
   };
 };
 
+/// Nodes that work; so many calls are on their way to each at a time.
+class with_work final : public echo_system {
+public:
+  with_work(const echo_setup& setup, std::size_t calls_per_node) : pool_{options(setup.nodes, calls_per_node)} {}
+
+  void one() override { spin_all(1, 0); }
+  void many(std::size_t, std::size_t) override { throw std::logic_error("cannot echo"); }
+
+  double time_spin(std::size_t count, std::uint32_t us) override {
+    return timed([&] { spin_all(count, us); });
+  }
+
+private:
+  static cluster_channel::master_options options(std::size_t nodes, std::size_t calls_per_node) {
+    auto result = pool_of_one(calls_per_node);
+    result.nodes = result.min_nodes = nodes;
+    return result;
+  }
+
+  void spin_all(std::size_t count, std::uint32_t us) {
+    std::atomic<std::size_t> failed{0};
+    std::latch done{static_cast<std::ptrdiff_t>(count)};
+    for (std::size_t i = 0; i < count; ++i)
+      pool_.bus.spin_us(us).on_result([&](const caf::expected<void>& x) {
+        failed += x ? 0U : 1U;
+        done.count_down();
+      });
+    done.wait();
+    if (failed > 0)
+      throw std::runtime_error("calls failed");
+  }
+
+  pool pool_;
+};
+
 } // namespace
 
 std::vector<system_entry> cluster_channel_systems() {
   std::vector<system_entry> result;
   result.push_back({.name = "cluster_channel",
                     .start = [](const echo_setup& setup) { return std::make_unique<cluster_channel_echo>(setup); }});
-  constexpr abilities variant{.one_at_a_time = false, .at_once = false, .large = false};
+  constexpr abilities variant{.one_at_a_time = false, .at_once = false, .large = false, .launches = false};
   for (const std::size_t callers : {2, 100})
     result.push_back(
         {.name = "cluster_channel, " + std::to_string(callers) + " callers",
@@ -157,6 +193,13 @@ std::vector<system_entry> cluster_channel_systems() {
   result.push_back({.name = "cluster_channel map", .can = variant, .start = [](const echo_setup& setup) {
                       return std::make_unique<with_map>(setup);
                     }});
+  constexpr abilities works{
+      .one_at_a_time = false, .in_flight = false, .at_once = false, .large = false, .launches = false, .spins = true};
+  for (const std::size_t calls : {1, 16})
+    result.push_back(
+        {.name = "cluster_channel, " + std::to_string(calls) + (calls == 1 ? " call" : " calls") + " a node",
+         .can = works,
+         .start = [calls](const echo_setup& setup) { return std::make_unique<with_work>(setup, calls); }});
   return result;
 }
 

@@ -4,6 +4,7 @@
 #include "measure/processes.hpp"
 #include "measure/statistics.hpp"
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <stdexcept>
@@ -16,6 +17,7 @@ namespace bench {
 struct echo_setup {
   std::size_t message_bytes = 64;
   std::size_t in_flight = 1; ///< at most so many messages are unanswered at a time
+  std::size_t nodes = 1;     ///< 1 for echoes
 };
 
 /// A master and its node, running. Used by one thread.
@@ -46,6 +48,9 @@ public:
     return timed([&] { many(count, in_flight); });
   }
 
+  /// Seconds for `count` calls that work for `us` microseconds of CPU time each, made at once. Only if `spins`.
+  virtual double time_spin(std::size_t, std::uint32_t) { throw std::logic_error("cannot spin"); }
+
   /// Who calls: this process, or that of a script.
   virtual pid_t master() const { return ::getpid(); }
 };
@@ -62,6 +67,8 @@ struct abilities {
   bool in_flight = true;    ///< has more than one message unanswered
   bool at_once = true;      ///< even a million of them
   bool large = true;        ///< messages of 64 MiB
+  bool launches = true;     ///< starts its node, and nothing else, when it starts
+  bool spins = false;       ///< has several nodes that work
   bool can_be_apart = true; ///< its ends are processes, which can be pinned to CPUs of their own
 };
 

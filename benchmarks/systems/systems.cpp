@@ -11,7 +11,7 @@ namespace {
 } // namespace
 
 std::vector<system_entry> all_systems() {
-  std::vector<system_entry> result{raw_blocking_system(), raw_batched_system()};
+  std::vector<system_entry> result{raw_blocking_system(), raw_batched_system(), raw_spin_system()};
   const auto add = [&](std::vector<system_entry> xs) {
     for (auto& each : xs)
       result.push_back(std::move(each));
@@ -40,9 +40,7 @@ std::vector<system_entry> all_systems() {
 #ifdef BENCH_CAF_REMOTE
   add({caf_remote_system()});
 #endif
-#ifdef BENCH_SCRIPTS
   add(script_systems());
-#endif
   return result;
 }
 

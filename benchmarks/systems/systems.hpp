@@ -8,6 +8,7 @@ namespace bench {
 
 system_entry raw_blocking_system();
 system_entry raw_batched_system();
+system_entry raw_spin_system();
 std::vector<system_entry> cluster_channel_systems();
 system_entry zeromq_system();
 system_entry grpc_system();
