@@ -1,5 +1,6 @@
 // From the launch of a node to its first answer. A launch must not depend on the size of the master.
 #include "cases/cases.hpp"
+#include "systems/cluster_channel.hpp"
 #include <cerrno>
 #include <fcntl.h>
 #include <spawn.h>
@@ -45,35 +46,32 @@ sample sample_of(std::vector<double> times) {
   return result;
 }
 
-/// Times that include making the system, on this side too.
-double start_to_first_answer(const system_entry& entry) {
-  const auto begin = clock_type::now();
-  const auto system = entry.start({});
-  system->one();
-  return microseconds(clock_type::now() - begin);
+/// From the making of a pool to the answer of its first call. @returns microseconds.
+double pool_to_first_answer() {
+  const auto start = clock_type::now();
+  const pool fresh{pool_of_one()};
+  if (!fresh.bus.echo("x").get())
+    throw std::runtime_error("a call failed");
+  return microseconds(clock_type::now() - start);
+}
+
+contestant launches(const char* name, std::size_t count, double (*one)(), bool is_limit) {
+  return {name,
+          [count, one] {
+            std::vector<double> times;
+            for (std::size_t i = 0; i < count; ++i)
+              times.push_back(one());
+            return sample_of(std::move(times));
+          },
+          is_limit};
 }
 
 void launch(context& with, const std::string& name) {
   const auto count = with.pick<std::size_t>(20, 2);
-  std::vector<contestant> contestants;
-  if (with.wants("posix_spawn"))
-    contestants.push_back({"posix_spawn to first byte",
-                           [count] {
-                             std::vector<double> times;
-                             for (std::size_t i = 0; i < count; ++i)
-                               times.push_back(spawn_to_first_byte());
-                             return sample_of(std::move(times));
-                           },
-                           true});
-  for (const auto& entry : with.systems)
-    if (entry.can.launches)
-      contestants.push_back({entry.name, [count, &entry] {
-                               std::vector<double> times;
-                               for (std::size_t i = 0; i < count; ++i)
-                                 times.push_back(start_to_first_answer(entry));
-                               return sample_of(std::move(times));
-                             }});
-  take_turns(with, name, std::move(contestants));
+  if (with.wants("cluster_channel"))
+    take_turns(with, name,
+               {launches("posix_spawn to first byte", count, spawn_to_first_byte, true),
+                launches("cluster_channel", count, pool_to_first_answer, false)});
 }
 
 void launch_with_ballast(context& with, const std::string& name) {

@@ -59,7 +59,8 @@ private:
   cpu_set_t nodes_;
 };
 
-/// "one core" or "apart": where the main threads of the master and its only node ran last, for those who are not pinned.
+/// "one core" or "apart": where the main threads of the master and its only node ran last, for those who are not
+/// pinned.
 std::string seen_mode(const process_group& group);
 
 /// A stopped process, until this goes.

@@ -184,7 +184,7 @@ std::vector<system_entry> cluster_channel_systems() {
   std::vector<system_entry> result;
   result.push_back({.name = "cluster_channel",
                     .start = [](const echo_setup& setup) { return std::make_unique<cluster_channel_echo>(setup); }});
-  constexpr abilities variant{.one_at_a_time = false, .at_once = false, .large = false, .launches = false};
+  constexpr abilities variant{.one_at_a_time = false, .at_once_max = 0, .large = false};
   for (const std::size_t callers : {2, 100})
     result.push_back(
         {.name = "cluster_channel, " + std::to_string(callers) + " callers",
@@ -194,7 +194,7 @@ std::vector<system_entry> cluster_channel_systems() {
                       return std::make_unique<with_map>(setup);
                     }});
   constexpr abilities works{
-      .one_at_a_time = false, .in_flight = false, .at_once = false, .large = false, .launches = false, .spins = true};
+      .one_at_a_time = false, .in_flight = false, .at_once_max = 0, .large = false, .spins = true};
   for (const std::size_t calls : {1, 16})
     result.push_back(
         {.name = "cluster_channel, " + std::to_string(calls) + (calls == 1 ? " call" : " calls") + " a node",

@@ -34,7 +34,7 @@ public:
   /// Sends `count` messages, at most `in_flight` of them unanswered, and waits for all echoes.
   virtual void many(std::size_t count, std::size_t in_flight) = 0;
 
-  /// Sends `count` messages and waits for nothing; `collect` waits for their echoes. Only if `issues_at_once`.
+  /// Sends `count` messages and waits for nothing; `collect` waits for their echoes. Only up to `at_once_max`.
   virtual void issue(std::size_t) { throw std::logic_error("cannot issue at once"); }
   virtual void collect() {}
 
@@ -64,12 +64,11 @@ struct serve_arguments {
 struct abilities {
   bool is_limit = false; ///< others are compared with it
   bool one_at_a_time = true;
-  bool in_flight = true;    ///< has more than one message unanswered
-  bool at_once = true;      ///< even a million of them
-  bool large = true;        ///< messages of 64 MiB
-  bool launches = true;     ///< starts its node, and nothing else, when it starts
-  bool spins = false;       ///< has several nodes that work
-  bool can_be_apart = true; ///< its ends are processes, which can be pinned to CPUs of their own
+  bool in_flight = true;               ///< has more than one message unanswered
+  std::size_t at_once_max = 1'000'000; ///< so many with the memory of a usual machine; 0: none
+  bool large = true;                   ///< messages of 64 MiB
+  bool spins = false;                  ///< has several nodes that work
+  bool can_be_apart = true;            ///< its ends are processes, which can be pinned to CPUs of their own
 };
 
 struct system_entry {

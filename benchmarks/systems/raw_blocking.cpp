@@ -72,7 +72,7 @@ int serve(const serve_arguments& arguments) {
 
 system_entry raw_blocking_system() {
   return {.name = "raw blocking",
-          .can = {.is_limit = true, .at_once = false},
+          .can = {.is_limit = true, .at_once_max = 0},
           .start = [](const echo_setup& setup) { return std::make_unique<raw_blocking>(setup); },
           .serve = serve};
 }

@@ -77,9 +77,8 @@ system_entry raw_spin_system() {
           .can = {.is_limit = true,
                   .one_at_a_time = false,
                   .in_flight = false,
-                  .at_once = false,
+                  .at_once_max = 0,
                   .large = false,
-                  .launches = false,
                   .spins = true},
           .start = [](const echo_setup& setup) { return std::make_unique<raw_spin>(setup); },
           .serve = serve};

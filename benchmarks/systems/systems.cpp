@@ -37,9 +37,7 @@ std::vector<system_entry> all_systems() {
 #else
   add({missing("nng", "libnng-dev")});
 #endif
-#ifdef BENCH_CAF_REMOTE
   add({caf_remote_system()});
-#endif
   add(script_systems());
   return result;
 }
