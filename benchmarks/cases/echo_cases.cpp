@@ -50,7 +50,7 @@ void in_flight(context& with, const std::string& name, std::size_t window) {
 
 /// All calls are made while the node stands still, so that all of them wait; then it goes on.
 void at_once(context& with, const std::string& name) {
-  const auto wanted = with.pick<std::size_t>(1'000'000, 20'000);
+  const auto wanted = with.pick<std::size_t>(1'000'000, 10'000);
   run_echoes(with, {.name = name,
                     .setup = {.in_flight = wanted},
                     .takes_part = [](const abilities& can) { return can.at_once_max > 0; },
@@ -79,7 +79,10 @@ void at_once(context& with, const std::string& name) {
 void large(context& with, const std::string& name, std::size_t bytes) {
   run_echoes(with, {.name = name,
                     .setup = {.message_bytes = bytes},
-                    .takes_part = [](const abilities& can) { return can.large; },
+                    .takes_part =
+                        [&with, bytes](const abilities& can) {
+                          return can.large && !(with.quick && can.is_slow && bytes > std::size_t{1} << 20);
+                        },
                     .prepare =
                         [&with, bytes](running& each) {
                           const auto count = with.quick ? 1 : calls_for(with, 1, each.system->time_many(1, 1));

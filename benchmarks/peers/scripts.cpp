@@ -117,6 +117,7 @@ bool is_in_path(const std::string& program) {
 }
 
 system_entry of_script(const char* name, abilities can, std::vector<std::string> command) {
+  can.is_slow = true;
   can.at_once_max = 0; // a million calls would take them minutes
   return {.name = name, .can = can, .start = [command](const echo_setup& setup) {
             return std::make_unique<script>(command, setup);

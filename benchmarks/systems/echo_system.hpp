@@ -67,6 +67,7 @@ struct abilities {
   bool in_flight = true;               ///< has more than one message unanswered
   std::size_t at_once_max = 1'000'000; ///< so many with the memory of a usual machine; 0: none
   bool large = true;                   ///< messages of 64 MiB
+  bool is_slow = false;                ///< a quick run leaves out what takes it seconds: messages of many MiB
   bool spins = false;                  ///< has several nodes that work
   bool can_be_apart = true;            ///< its ends are processes, which can be pinned to CPUs of their own
 };

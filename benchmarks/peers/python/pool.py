@@ -59,7 +59,8 @@ class Map:
 
     def many(self, function, argument, count, _in_flight):
         # Of one object over and over pickle would send references only.
-        self.pool.map(function, [pickle.loads(pickled) for pickled in [pickle.dumps(argument)] * count])
+        pickled = pickle.dumps(argument)
+        self.pool.map(function, [argument] + [pickle.loads(pickled) for _ in range(count - 1)])
 
     def close(self):
         self.pool.close()
