@@ -60,6 +60,7 @@ void at_once(context& with, const std::string& name) {
                           return [&each, count] {
                             double waiting_bytes = 0;
                             auto result = measure_calls(each.processes, count, [&] {
+                              trim_memory();
                               const auto before = rss_bytes(each.processes);
                               double took = 0;
                               {

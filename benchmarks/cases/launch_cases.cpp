@@ -46,10 +46,19 @@ sample sample_of(std::vector<double> times) {
   return result;
 }
 
-/// From the making of a pool to the answer of its first call. @returns microseconds.
+/// From the making of a pool to the answer of its first call, in microseconds.
 double pool_to_first_answer() {
   const auto start = clock_type::now();
   const pool fresh{pool_of_one()};
+  if (!fresh.bus.echo("x").get())
+    throw std::runtime_error("a call failed");
+  return microseconds(clock_type::now() - start);
+}
+
+/// The same of a pool that is there, without its node.
+double call_to_first_answer() {
+  const pool fresh{pool_of_one()};
+  const auto start = clock_type::now();
   if (!fresh.bus.echo("x").get())
     throw std::runtime_error("a call failed");
   return microseconds(clock_type::now() - start);
@@ -71,7 +80,8 @@ void launch(context& with, const std::string& name) {
   if (with.wants("cluster_channel"))
     take_turns(with, name,
                {launches("posix_spawn to first byte", count, spawn_to_first_byte, true),
-                launches("cluster_channel", count, pool_to_first_answer, false)});
+                launches("cluster_channel, new node", count, call_to_first_answer, false),
+                launches("cluster_channel, new pool", count, pool_to_first_answer, false)});
 }
 
 void launch_with_ballast(context& with, const std::string& name) {

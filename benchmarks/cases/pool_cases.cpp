@@ -72,6 +72,7 @@ sample flood_turn(double turn_seconds) {
   std::atomic<std::int64_t> open{0};
   std::atomic<std::int64_t> answered{0};
   std::atomic<std::int64_t> refused{0};
+  trim_memory();
   const auto before = rss_bytes(processes);
   double most = 0;
   double took = 0;
@@ -106,6 +107,7 @@ sample window_beside_two_threads(double turn_seconds) {
   pool at{flooded_pool()};
   wait_for_nodes(at, 1);
   const auto processes = own_processes();
+  trim_memory();
   const auto before = rss_bytes(processes);
   constexpr std::size_t in_flight = 4'096;
   call_window window{at.bus, text, in_flight};
@@ -210,12 +212,13 @@ void idle_nodes(context& with, const std::string& name) {
 }
 
 /// What a pool costs that does nothing.
-sample idle_pool_turn(std::size_t nodes, double turn_seconds) {
+sample idle_pool_turn(std::size_t nodes, std::chrono::milliseconds settling, double turn_seconds) {
+  trim_memory();
   const auto without = rss_bytes(::getpid());
   pool at{pool_of(nodes)};
   wait_for_nodes(at, nodes);
   const auto processes = own_processes();
-  std::this_thread::sleep_for(100ms); // lets the greetings end
+  std::this_thread::sleep_for(settling); // lets what belongs to the launches end
   sample result;
   const auto wakeups_before = wakeups(processes);
   const auto cpu_before = cpu_seconds(processes);
@@ -235,12 +238,14 @@ sample idle_pool_turn(std::size_t nodes, double turn_seconds) {
 }
 
 void idle_pool(context& with, const std::string& name) {
+  const auto settling = with.pick(3'000ms, 100ms);
   const auto turn_seconds = with.pick(5.0, 0.2);
   std::vector<contestant> contestants;
   if (with.wants("cluster_channel"))
     for (const auto nodes : with.quick ? std::vector<std::size_t>{8} : std::vector<std::size_t>{8, 200})
-      contestants.push_back(
-          {std::to_string(nodes) + " nodes", [nodes, turn_seconds] { return idle_pool_turn(nodes, turn_seconds); }});
+      contestants.push_back({std::to_string(nodes) + " nodes", [nodes, settling, turn_seconds] {
+                               return idle_pool_turn(nodes, settling, turn_seconds);
+                             }});
   take_turns(with, name, std::move(contestants));
 }
 

@@ -6,6 +6,7 @@
 #include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <malloc.h>
 #include <sstream>
 #include <unistd.h>
 
@@ -84,6 +85,10 @@ double rss_bytes(pid_t pid) {
   double resident = 0;
   in >> size >> resident;
   return resident * static_cast<double>(::sysconf(_SC_PAGESIZE));
+}
+
+void trim_memory() {
+  ::malloc_trim(0);
 }
 
 double cpu_seconds(pid_t pid) {

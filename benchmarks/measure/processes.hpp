@@ -11,6 +11,9 @@ namespace bench {
 
 double rss_bytes(pid_t pid);
 
+/// Gives what this process has freed back to the system, so that the growth of its memory can be seen.
+void trim_memory();
+
 /// CPU time of all threads so far, of those that have ended too.
 double cpu_seconds(pid_t pid);
 
