@@ -1,7 +1,8 @@
-// A limit: nodes that work, each on a blocking socket pair of its own, with one request waiting while it runs another.
+// A limit: nodes that work, each on a blocking socket pair of its own, with requests waiting while it runs another.
 #include "measure/spin.hpp"
 #include "systems/server_process.hpp"
 #include "systems/systems.hpp"
+#include <algorithm>
 #include <cerrno>
 #include <poll.h>
 #include <system_error>
@@ -29,31 +30,36 @@ public:
 
 private:
   void spin_all(std::size_t count, request us) {
-    constexpr std::size_t calls_per_node = 2;
+    constexpr std::size_t calls_per_node = 16;
+    const std::vector<request> requests(calls_per_node, us);
+    std::vector<request> answers(calls_per_node);
     std::vector<pollfd> links;
     for (const auto& each : nodes_)
       links.push_back({each->link(), POLLIN, 0});
     std::size_t sent = 0;
-    const auto send = [&](int fd) {
-      if (sent == count)
+    const auto send = [&](int fd, std::size_t some) {
+      some = std::min(some, count - sent);
+      if (some == 0)
         return;
-      if (::write(fd, &us, sizeof us) != sizeof us)
+      const auto bytes = static_cast<ssize_t>(some * sizeof us);
+      if (::write(fd, requests.data(), some * sizeof us) != bytes)
         throw std::system_error{errno, std::generic_category(), "write"};
-      ++sent;
+      sent += some;
     };
-    for (std::size_t i = 0; i < calls_per_node; ++i)
-      for (const auto& each : links)
-        send(each.fd);
+    for (const auto& each : links)
+      send(each.fd, calls_per_node);
     for (std::size_t received = 0; received < count;) {
       ::poll(links.data(), links.size(), -1);
       for (const auto& each : links) {
         if (each.revents == 0)
           continue;
-        request answer = 0;
-        if (::read(each.fd, &answer, sizeof answer) != sizeof answer)
+        // Answers are written whole, so none is cut.
+        const auto bytes = ::read(each.fd, answers.data(), answers.size() * sizeof us);
+        if (bytes <= 0)
           throw std::system_error{errno, std::generic_category(), "read"};
-        ++received;
-        send(each.fd);
+        const auto some = static_cast<std::size_t>(bytes) / sizeof us;
+        received += some;
+        send(each.fd, some);
       }
     }
   }
