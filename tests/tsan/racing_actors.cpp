@@ -5,7 +5,6 @@
 #include <caf/send.hpp>
 
 #include <atomic>
-#include <iostream>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -102,5 +101,4 @@ int main(int argc, char** argv) {
   else
     return 2;
   system.await_all_actors_done();
-  std::cout << x->count << '\n';
 }
