@@ -684,7 +684,8 @@ void router_state::arm(clock::time_point next) {
 void router_state::dispatch() {
   for (;;) {
     const auto plan = table_.dispatch();
-    inbox_->waiting(table_.waiting() + broadcasts_.size() + taken_.size(),
+    // Those that run count too, as they leave no room at their nodes: else a flood would be refused here, one by one.
+    inbox_->waiting(table_.waiting() + table_.running() + broadcasts_.size() + taken_.size(),
                     table_.waiting_bytes() + broadcast_bytes_ + taken_.bytes());
     if (plan.launch > 0)
       launch(plan.launch);

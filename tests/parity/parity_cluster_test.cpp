@@ -121,7 +121,7 @@ TEST(ParityCluster2Dispatch, TheBufferIsBounded) {
   }
   auto call = x.bus().twice(4);
   x.run();
-  EXPECT_THAT(outcome(call), HasSubstr("buffer_full: the buffer is full: 2 calls"));
+  EXPECT_THAT(outcome(call), HasSubstr("buffer_full: the buffer is full: too many calls"));
 }
 
 TEST(ParityCluster2Dispatch, ABroadcastReachesEveryLiveNodeBusyOnesToo) {
