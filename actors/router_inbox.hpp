@@ -79,8 +79,8 @@ private:
 
 class router_inbox {
 public:
-  /// The bounds of what is on its way and waits in the router together, see `pool_options`. The router itself checks
-  /// them to the letter; here `calls_max` must count those too that nodes could take at once.
+  /// The bounds of what is on its way, waits and runs together, see `pool_options`: `calls_max` counts what all nodes
+  /// could run too. The router itself bounds what waits to the letter.
   struct limits {
     std::size_t calls_max = std::numeric_limits<std::size_t>::max();
     std::size_t bytes_max = std::numeric_limits<std::size_t>::max();
@@ -132,7 +132,7 @@ public:
   /// So much of what was taken is counted by `waiting` from now on, or has ended.
   void arrived(std::size_t calls, std::size_t size) noexcept { take_off(calls, size); }
 
-  /// What waits in the router now.
+  /// What waits in the router, or runs at its nodes, now.
   void waiting(std::size_t calls, std::size_t size) noexcept {
     waiting_calls_.store(calls, std::memory_order_relaxed);
     waiting_bytes_.store(size, std::memory_order_relaxed);
